@@ -1,0 +1,5 @@
+//! placeholder front page
+pub mod error;
+pub mod manifest;
+pub mod reply;
+pub mod step;
