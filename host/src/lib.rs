@@ -1,0 +1,3 @@
+//! The host of hardware managers: protocol, commands and API of the agent.
+
+pub mod managers;
