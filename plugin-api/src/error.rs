@@ -169,12 +169,7 @@ impl HwError {
     pub fn configuration(details: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Configuration,
-            ..Self::agent(
-                "HardwareManagerConfigurationError",
-                500,
-                "Hardware manager configuration error",
-                details,
-            )
+            ..Self::agent("HardwareManagerConfigurationError", 500, "Hardware manager configuration error", details)
         }
     }
 
