@@ -28,6 +28,9 @@ pub enum Stream {
     Stderr,
 }
 
+/// What sees each line.
+type OnLine<'l> = Box<dyn FnMut(Stream, &str) + 'l>;
+
 /// A program to run: no shell, an environment of `PATH` and `LC_ALL=C.UTF-8` and what is added here.
 pub struct Command<'l> {
     argv: Vec<String>,
@@ -35,7 +38,7 @@ pub struct Command<'l> {
     stdin: Option<String>,
     directory: Option<String>,
     deadline: Duration,
-    on_line: Option<Box<dyn FnMut(Stream, &str) + 'l>>,
+    on_line: Option<OnLine<'l>>,
 }
 
 impl fmt::Debug for Command<'_> {

@@ -99,13 +99,13 @@ macro_rules! export_manager {
                 methods: &[$($(stringify!($method)),*)?],
                 dynamic: $crate::__first!($($dynamic,)? false),
                 clean_steps: &[$($(
-                    $crate::spec::StepSpec::new(stringify!($clean))$(.$clean_key($clean_value))*
+                    $crate::spec::StepSpec::new(stringify!($clean))$(.$clean_key(const { $clean_value }))*
                 ),*)?],
                 deploy_steps: &[$($(
-                    $crate::spec::StepSpec::new(stringify!($deploy))$(.$deploy_key($deploy_value))*
+                    $crate::spec::StepSpec::new(stringify!($deploy))$(.$deploy_key(const { $deploy_value }))*
                 ),*)?],
                 service_steps: &[$($(
-                    $crate::spec::StepSpec::new(stringify!($service))$(.$service_key($service_value))*
+                    $crate::spec::StepSpec::new(stringify!($service))$(.$service_key(const { $service_value }))*
                 ),*)?],
                 tools: &[$($($tool),*)?],
             };

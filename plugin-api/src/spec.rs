@@ -135,7 +135,7 @@ impl StepSpec {
         self
     }
 
-    fn to_step(self: &Self) -> Step {
+    fn to_step(&self) -> Step {
         let argsinfo = |arg: &ArgSpec| {
             (arg.name.to_owned(), ArgInfo { description: arg.description.to_owned(), required: arg.required })
         };
