@@ -104,7 +104,7 @@ impl Entry<'_> {
 
     /// An attribute as lsblk shows it: only the line end is cut off, and an empty one is none.
     fn raw(&self, attribute: &str) -> Option<String> {
-        let text = self.root.text(format!("{}/{attribute}", self.directory)).ok()?;
+        let text = self.root.attribute(format!("{}/{attribute}", self.directory)).ok()?;
         Some(text.strip_suffix('\n').unwrap_or(&text)).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 

@@ -13,6 +13,8 @@ pub mod interfaces;
 mod ipmitool;
 mod memory;
 pub mod network;
+#[cfg(test)]
+mod parity;
 pub mod smbios;
 mod transport;
 mod udev;

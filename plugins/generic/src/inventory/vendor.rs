@@ -15,7 +15,7 @@ const SYSTEM: u8 = 1;
 const CHASSIS: u8 = 3;
 
 /// Manufacturer, product, serial number and firmware of the machine; texts are empty where nothing is known.
-pub fn read(root: &Root, smbios: Option<&Smbios>) -> SystemVendorInfo {
+pub(super) fn read(root: &Root, smbios: Option<&Smbios>) -> SystemVendorInfo {
     let mut info = smbios.map(from_smbios).unwrap_or_default();
     if root.is_dir(DEVICE_TREE) {
         from_device_tree(root, &mut info);
