@@ -8,6 +8,7 @@
 //! IPA_UPSTREAM_PYTHON=VENV/bin/python cargo test -p ipa-generic parity -- --ignored
 //! ```
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -40,12 +41,15 @@ fn upstream_script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/upstream").join(name)
 }
 
-/// Upstream's inventory, taken by `tests/upstream/inventory.py`, started through `wrapper`.
-fn upstream(wrapper: &[&Path]) -> Value {
+/// Upstream's inventory, taken by `tests/upstream/inventory.py` on this machine, or on one that a directory makes up.
+fn upstream(machine: Option<&Path>) -> Value {
     let python = std::env::var_os("IPA_UPSTREAM_PYTHON").expect("IPA_UPSTREAM_PYTHON names the interpreter");
-    let script = upstream_script("inventory.py");
-    let words: Vec<&Path> = wrapper.iter().copied().chain([Path::new(&python), &script]).collect();
-    let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
+    let mut words: Vec<OsString> = Vec::new();
+    if let Some(machine) = machine {
+        words.extend([upstream_script("with-machine").into(), machine.into()]);
+    }
+    words.extend([python, upstream_script("inventory.py").into()]);
+    let output = Command::new(&words[0]).args(&words[1..]).output().unwrap();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -53,7 +57,7 @@ fn upstream(wrapper: &[&Path]) -> Value {
 #[test]
 #[ignore = "needs ironic-python-agent 13.0.0 in IPA_UPSTREAM_PYTHON"]
 fn upstream_says_the_same_about_this_machine() {
-    let theirs = upstream(&[]);
+    let theirs = upstream(None);
     let ours = Collector::live().inventory(None, &Live).unwrap();
     // As text, so that the order of the keys counts too. The network cards' TLVs and BOOTIF are not in play.
     assert_eq!(
@@ -63,18 +67,21 @@ fn upstream_says_the_same_about_this_machine() {
     );
 }
 
-/// The files of this machine, but for its firmware: that has the given tables.
-fn with_tables(structures: &[Vec<u8>]) -> Tree {
-    let tree = Tree::new();
-    for directory in ["proc", "dev", "run"] {
-        tree.link(directory, &format!("/{directory}"));
+/// The files of this machine, but that the links in `replaced` lead elsewhere.
+fn this_machine_but(tree: &Tree, replaced: &[(&str, &str)]) {
+    let paths = ["proc", "dev", "run", "sys/block", "sys/bus", "sys/class", "sys/dev", "sys/devices", "sys/firmware"];
+    for path in paths {
+        if !replaced.iter().any(|(replaced, _)| replaced.starts_with(path)) {
+            tree.link(path, &format!("/{path}"));
+        }
     }
-    for directory in ["block", "bus", "class", "dev", "devices"] {
-        tree.link(&format!("sys/{directory}"), &format!("/sys/{directory}"));
+    for (path, target) in replaced {
+        tree.link(path, target);
     }
-    tree.file("sys/firmware/dmi/tables/smbios_entry_point", entry_point(3, 0))
-        .file("sys/firmware/dmi/tables/DMI", structures.concat());
-    tree
+}
+
+fn collector(tree: &Tree) -> Collector {
+    Collector::new(tree.root(), std::env::consts::ARCH, Box::new(Kernel))
 }
 
 fn bios(strings: &[&str]) -> Vec<u8> {
@@ -144,12 +151,36 @@ fn lshw_reads_the_same_from_smbios_tables() {
         if name != "no end" {
             structures.push(structure(127, 0x7f00, &[], &[]));
         }
-        let tree = with_tables(&structures);
-        let tables = tree.root().path("sys/firmware/dmi/tables");
-        let theirs = upstream(&[&upstream_script("with-smbios"), &tables]);
-        let ours = Collector::new(tree.root(), std::env::consts::ARCH, Box::new(Kernel));
-        let ours = json!({"memory": ours.memory(), "system_vendor": ours.vendor()});
+        let tree = Tree::new();
+        tree.file("tables/smbios_entry_point", entry_point(3, 0)).file("tables/DMI", structures.concat());
+        this_machine_but(&tree, &[("sys/firmware/dmi/tables", "../../../tables")]);
+        let theirs = upstream(Some(&tree.root().path("")));
+        let ours = json!({"memory": collector(&tree).memory(), "system_vendor": collector(&tree).vendor()});
         assert_eq!(ours, json!({"memory": theirs["memory"], "system_vendor": theirs["system_vendor"]}), "{name}");
+    }
+}
+
+#[test]
+#[ignore = "needs root, a disk and ironic-python-agent 13.0.0 in IPA_UPSTREAM_PYTHON"]
+fn pyudev_reads_the_same_from_the_udev_database() {
+    let disks = Collector::live().disks(false).unwrap();
+    let number = std::fs::read_to_string(format!("/sys/block/{}/dev", disks[0].kname)).unwrap();
+    let cases = [
+        "E:ID_SERIAL_SHORT=SHORT\nE:ID_SERIAL=LONG_SHORT\nE:ID_WWN=0x5000\nE:ID_WWN_WITH_EXTENSION=0x50001111\n\
+         E:ID_WWN_VENDOR_EXTENSION=0x1111\nE:ID_MODEL=M_1\nE:ID_MODEL_ENC=\\x20M\\x20\\x201\\x20\n",
+        "E:ID_SERIAL=only  long \nE:ID_MODEL=under_score\nE:ID_WWN=0x5000\n",
+        "E:SCSI_IDENT_SERIAL=ident\nE:ID_SCSI_SERIAL=scsi\nE:ID_SERIAL_SHORT=SHORT\n",
+        "E:ID_SCSI_SERIAL=scsi\nE:ID_SERIAL_SHORT=SHORT\nE:ID_SERIAL=LONG\n",
+        "E:DM_SERIAL=dm\nE:DM_WWN=0xd0\nE:DM_WWN_WITH_EXTENSION=0xd0e\nE:DM_WWN_VENDOR_EXTENSION=0xe\n",
+        "E:ID_SERIAL=\nE:ID_WWN=\nE:ID_MODEL=\nE:DM_SERIAL=dm\nS:disk/by-id/x\nG:systemd\nE:\n",
+    ];
+    for properties in cases {
+        let tree = Tree::new();
+        tree.file(&format!("udev/b{}", number.trim()), properties);
+        this_machine_but(&tree, &[("run/udev/data", "../../udev")]);
+        let theirs = upstream(Some(&tree.root().path("")));
+        let ours: Vec<_> = collector(&tree).disks(false).unwrap().into_iter().map(|disk| disk.device).collect();
+        assert_eq!(serde_json::to_value(&ours).unwrap(), theirs["disks"], "{properties:?}");
     }
 }
 

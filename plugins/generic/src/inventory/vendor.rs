@@ -42,7 +42,7 @@ fn from_smbios(smbios: &Smbios) -> SystemVendorInfo {
                 set_serial(&mut info, structure.string(0x07));
                 // SKU and family came together, with version 2.4.
                 let sku = structure.string(0x19);
-                if structure.len() >= 0x1b && !sku.is_empty() {
+                if structure.length() >= 0x1b && !sku.is_empty() {
                     info.product_name = format!("{} ({sku})", info.product_name).trim().to_owned();
                 }
             }
