@@ -59,16 +59,13 @@ pub fn list(root: &Root, wanted: Wanted) -> HwResult<Vec<Disk>> {
         if root.number(format!("{}/hidden", whole.directory)).unwrap_or(0) != 0 {
             continue;
         }
-        match wanted {
-            Wanted::Disks => found.extend(whole.describe(wanted, &by_path)),
-            Wanted::Partitions => {
-                found.extend(whole.describe(wanted, &by_path));
-                for part in root.names(&whole.directory).unwrap_or_default() {
-                    if is_partition_of(&part, name) {
-                        let directory = format!("{}/{part}", whole.directory);
-                        let entry = Entry { root, name: &part, directory, parent: Some(&whole.directory) };
-                        found.extend(entry.describe(wanted, &by_path));
-                    }
+        found.extend(whole.describe(wanted, &by_path));
+        if wanted == Wanted::Partitions {
+            for part in root.names(&whole.directory).unwrap_or_default() {
+                if is_partition_of(&part, name) {
+                    let directory = format!("{}/{part}", whole.directory);
+                    let entry = Entry { root, name: &part, directory, parent: Some(&whole.directory) };
+                    found.extend(entry.describe(wanted, &by_path));
                 }
             }
         }
