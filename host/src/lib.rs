@@ -10,7 +10,7 @@
 //!
 //! and back the same way.
 //!
-//! * [`cli`] and [`config`]: what the agent is told, and by whom.
+//! * [`program`]: the commands a person calls, and the agent's life. [`cli`] and [`config`]: what the agent is told, and by whom.
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
@@ -28,6 +28,7 @@ pub mod log;
 pub mod managers;
 pub mod plugins;
 pub mod process;
+pub mod program;
 #[cfg(test)]
 mod testing;
 pub mod token;

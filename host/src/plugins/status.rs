@@ -1,16 +1,17 @@
 //! The plugins as operators see them: `ipa-host plugins list`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::host::Host;
 use super::refusal::Refusal;
 use super::vet::Vetted;
 
 /// A plugin file that is not in use.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// The file's name, or the directory if that is the trouble.
     pub file: String,
@@ -50,7 +51,7 @@ impl fmt::Display for LeftOut {
 }
 
 /// A manager in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// 1 is asked first.
     pub rank: usize,
@@ -67,7 +68,7 @@ pub struct Row {
     /// Memory that is its own, in KiB: the proportional set size.
     pub pss_kib: Option<u64>,
     /// `healthy`, `restarted`, `died`, `initialize failed` or `quarantined`.
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// Why it is not healthy.
     pub reason: Option<String>,
     /// How often it was started again.
@@ -77,7 +78,7 @@ pub struct Row {
 }
 
 /// All plugins of the directory.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Where they are.
     pub directory: String,
@@ -98,7 +99,7 @@ pub(crate) fn of(host: &Host, left_out: &[LeftOut]) -> Status {
             support: manager.support,
             pss_kib: health.pid.and_then(pss_kib),
             pid: health.pid,
-            state: health.state,
+            state: health.state.into(),
             reason: health.reason,
             restarts: health.restarts,
             file: manager.file.clone(),
@@ -137,7 +138,7 @@ impl fmt::Display for Status {
                     row.support.to_string(),
                     row.pid.map_or_else(dash, |pid| pid.to_string()),
                     row.pss_kib.map_or_else(dash, |pss| pss.to_string()),
-                    row.state.to_owned(),
+                    row.state.to_string(),
                     row.file.clone(),
                 ]
             });
@@ -195,7 +196,7 @@ mod tests {
             support: 3,
             pid: None,
             pss_kib: None,
-            state: "quarantined",
+            state: "quarantined".into(),
             reason: Some("it died twice".into()),
             restarts: 1,
             file: "libacme.so".into(),
