@@ -1,0 +1,69 @@
+//! The Python agent from PyPI, standalone and unmodified: started and asked for its status and inventory, nothing else.
+
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{Effort, Figures, procfs, wrk};
+use crate::failure::{Doing, Failure, Outcome};
+use crate::host::{self, Agent};
+use crate::{process, repo, tools};
+
+const READY: Duration = Duration::from_secs(120);
+const DRIVER: Duration = Duration::from_secs(600);
+/// It refuses shorter ones from Ironic, so it gets one of that length.
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+pub(super) fn measure(effort: Effort) -> Outcome<Figures> {
+    let mut figures = Figures::default();
+    for _ in 0..effort.samples {
+        let start = Instant::now();
+        let agent = start_agent()?;
+        figures.start_s.push(start.elapsed().as_secs_f64());
+        procfs::settle(agent.pid())?;
+        figures.memory_bytes.push(procfs::memory(agent.pid())?);
+    }
+    let agent = start_agent()?;
+    procfs::settle(agent.pid())?;
+    let mut connection = agent.connect()?;
+    for _ in 0..effort.samples {
+        let (before, start) = (procfs::cpu(agent.pid())?, Instant::now());
+        agent.command(&mut connection, "poll.get_hardware_info", &json!({}))?;
+        figures.inventory_wall_s.push(start.elapsed().as_secs_f64());
+        figures.inventory_cpu_s.push(procfs::cpu(agent.pid())? - before);
+    }
+    figures.requests_1 = effort.sample(|| wrk::requests(&agent.url(), 1, effort.wrk_seconds))?;
+    figures.requests_16 = effort.sample(|| wrk::requests(&agent.url(), 16, effort.wrk_seconds))?;
+    drop(agent);
+    (figures.tool_wall_s, figures.tool_cpu_s) = in_process(effort.samples)?;
+    Ok(figures)
+}
+
+fn start_agent() -> Outcome<Agent> {
+    let port = host::free_port(None)?;
+    let empty = repo::target("bench/no-config");
+    fs::create_dir_all(&empty).doing(format_args!("making {}", empty.display()))?;
+    let log = repo::target("bench/upstream.log");
+    let log = File::create(&log).doing(format_args!("making {}", log.display()))?;
+    let mut command = Command::new(tools::UPSTREAM.program("ironic-python-agent"));
+    command.arg("--config-dir").arg(&empty).args(["--listen_host", "127.0.0.1", "--listen_port", &port.to_string()]);
+    command.args(["--agent_token", TOKEN]).current_dir(&empty);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    let mut agent = Agent::start(&mut command, port, TOKEN.to_owned())?;
+    agent.wait_until_ready(READY)?;
+    Ok(agent)
+}
+
+/// Wall and processor seconds of each `list_hardware_info` called from Python, without server and JSON.
+fn in_process(samples: usize) -> Outcome<(Vec<f64>, Vec<f64>)> {
+    let mut command = Command::new(tools::UPSTREAM.program("python"));
+    command.arg(repo::root().join("tests/upstream/bench_inventory.py")).arg(samples.to_string());
+    let text = process::output(&mut command, DRIVER)?;
+    let value: Value = serde_json::from_str(&text).doing("reading the times of list_hardware_info")?;
+    let numbers = |key: &str| -> Option<Vec<f64>> { value[key].as_array()?.iter().map(Value::as_f64).collect() };
+    numbers("wall_s")
+        .zip(numbers("cpu_s"))
+        .ok_or_else(|| Failure::new(format!("no times of list_hardware_info: {text}")))
+}
