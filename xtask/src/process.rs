@@ -113,8 +113,12 @@ pub(crate) fn spawn(command: &mut Command) -> Outcome<Child> {
 
 /// Asks a child to end, and kills it if it does not.
 pub(crate) fn stop(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(Some(_))) {
+        // Its number may belong to another process by now.
+        return;
+    }
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // It may have ended already: then there is nothing to signal.
+        // It may have ended since: then there is nothing to signal.
         let _ = kill_process(pid, Signal::TERM);
     }
     if !matches!(wait_for(child, GRACE), Ok(Some(_))) {
