@@ -169,12 +169,7 @@ impl HwError {
     pub fn configuration(details: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Configuration,
-            ..Self::agent(
-                "HardwareManagerConfigurationError",
-                500,
-                "Hardware manager configuration error",
-                details,
-            )
+            ..Self::agent("HardwareManagerConfigurationError", 500, "Hardware manager configuration error", details)
         }
     }
 
@@ -231,6 +226,11 @@ impl HwError {
     /// True for the agent's own classes, false for foreign failures such as an I/O error.
     pub fn is_agent_defined(&self) -> bool {
         self.agent_defined
+    }
+
+    /// True if a dispatch found no manager that answers, as opposed to one that failed.
+    pub fn is_method_not_found(&self) -> bool {
+        self.class == "HardwareManagerMethodNotFound"
     }
 
     /// The same error with other details.

@@ -1,0 +1,3 @@
+//! WIP
+pub mod cli;
+pub mod config;

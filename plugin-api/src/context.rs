@@ -1,0 +1,157 @@
+//! [`Cx`]: what a method can ask of the host during one call.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::command::{Command, CommandOutput};
+use crate::error::{HwError, HwResult};
+use crate::reply::VALUE;
+use crate::services::HostServices;
+use crate::spec::ManifestSpec;
+use crate::step::{Step, StepKind};
+
+/// Importance of a log record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Level {
+    /// The machine or its data are in danger.
+    Critical = 0,
+    /// Something failed.
+    Error = 1,
+    /// Something is odd, the work goes on.
+    Warning = 2,
+    /// What an operator wants to read.
+    Info = 3,
+    /// What a developer wants to read.
+    Debug = 4,
+    /// Everything.
+    Trace = 5,
+}
+
+/// The host's side of one call. It is `Sync`: a method may use it from threads of its own while it runs.
+#[derive(Clone, Copy)]
+pub struct Cx<'a> {
+    services: &'a dyn HostServices,
+    call: u64,
+    spec: &'a ManifestSpec,
+}
+
+impl fmt::Debug for Cx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx").field("call", &self.call).field("manager", &self.spec.name).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Cx<'a> {
+    /// A context for one call; made by the glue and by [`crate::testing`].
+    pub fn new(services: &'a dyn HostServices, call: u64, spec: &'a ManifestSpec) -> Self {
+        Self { services, call, spec }
+    }
+
+    /// Writes a log record with key-value pairs, for example
+    /// `cx.log(Level::Info, "erasing", &[("device", &name)])`.
+    pub fn log(&self, level: Level, message: &str, pairs: &[(&str, &dyn fmt::Display)]) {
+        let pairs: BTreeMap<&str, String> = pairs.iter().map(|(key, value)| (*key, value.to_string())).collect();
+        // Strings always serialise.
+        let pairs = serde_json::to_string(&pairs).unwrap_or_default();
+        self.services.log(self.call, level as u32, message, &pairs);
+    }
+
+    /// Reports progress: percent (0 to 100) and what is being done. Operators see it while the command runs.
+    pub fn progress(&self, percent: u8, message: &str) {
+        self.services.progress(self.call, u32::from(percent.min(100)), message);
+    }
+
+    /// True once the call should end early: its deadline has passed or the agent stops. A method that takes long
+    /// asks now and then, cleans up and raises [`HwError::cancelled`]; one that does not is killed a little later.
+    pub fn is_cancelled(&self) -> bool {
+        self.services.is_cancelled(self.call)
+    }
+
+    /// Asks all managers in rank order for a method; the first that neither lacks it nor calls it incompatible
+    /// answers. `args` must serialise to a JSON object of named arguments.
+    pub fn dispatch<R: DeserializeOwned>(&self, method: &str, args: impl Serialize) -> HwResult<R> {
+        self.host("dispatch", &json!({"method": method, "args": to_args(args)?}))
+    }
+
+    /// Asks every manager for a method and returns the answers by class name.
+    pub fn dispatch_all<R: DeserializeOwned>(&self, method: &str, args: impl Serialize) -> HwResult<Vec<(String, R)>> {
+        #[derive(serde::Deserialize)]
+        struct Answer<R> {
+            class_name: String,
+            value: R,
+        }
+        let answers: Vec<Answer<R>> = self.host("dispatch_all", &json!({"method": method, "args": to_args(args)?}))?;
+        Ok(answers.into_iter().map(|answer| (answer.class_name, answer.value)).collect())
+    }
+
+    /// Asks the managers ranked below this one: what `super()` is to a manager written in Python.
+    pub fn call_next<R: DeserializeOwned>(&self, method: &str, args: impl Serialize) -> HwResult<R> {
+        self.host("call_next", &json!({"method": method, "args": to_args(args)?}))
+    }
+
+    /// The plugin's own configuration section, all keys with their text values.
+    pub fn config<C: DeserializeOwned>(&self) -> HwResult<C> {
+        let section: Value = self.host("config", &json!({}))?;
+        serde_json::from_value(section).map_err(|error| {
+            HwError::configuration(format!("section [plugin:{}] of the configuration: {error}", self.spec.name))
+        })
+    }
+
+    /// All `key=value` words of the kernel command line and, when booted from it, of virtual media.
+    pub fn kernel_params(&self) -> HwResult<BTreeMap<String, String>> {
+        self.host("kernel_params", &json!({}))
+    }
+
+    /// The node this machine is, as Ironic last described it; none before lookup.
+    pub fn node(&self) -> HwResult<Option<Value>> {
+        self.host("node", &json!({}))
+    }
+
+    /// Runs a program to its end. The host starts it without a shell, kills it with all its children once the
+    /// deadline passes or the call ends, and gives its lines as they come.
+    pub fn run(&self, command: &mut Command<'_>) -> HwResult<CommandOutput> {
+        command.run(self)
+    }
+
+    /// Adds a text to the logs that go to Ironic under `name`; for use in `collect_system_logs`.
+    pub fn attach_log(&self, name: &str, text: &str) -> HwResult<()> {
+        self.host("attach_log", &json!({"name": name, "text": text}))
+    }
+
+    /// Adds a file to the logs that go to Ironic.
+    pub fn attach_log_file(&self, name: &str, path: &Path) -> HwResult<()> {
+        self.host("attach_log", &json!({"name": name, "path": path}))
+    }
+
+    /// Calls any service of the host by name. Use it for services that this version of the crate does not know; an
+    /// older host answers with [`ErrorKind::Absent`](crate::error::ErrorKind::Absent).
+    pub fn host<R: DeserializeOwned>(&self, service: &str, args: &Value) -> HwResult<R> {
+        let reply = self.services.host_call(self.call, service, &args.to_string());
+        if reply.code != VALUE {
+            return Err(HwError::from_reply(reply.code, &reply.body));
+        }
+        serde_json::from_slice(&reply.body)
+            .map_err(|error| HwError::other("ValueError", format!("answer of the host to {service}: {error}")))
+    }
+
+    /// The steps that `export_manager!` declares for one kind: the default answer of `get_clean_steps` and its
+    /// sisters.
+    pub fn declared_steps(&self, kind: StepKind) -> Vec<Step> {
+        self.spec.steps(kind)
+    }
+}
+
+/// Arguments as a JSON object; a unit or null means none.
+fn to_args(args: impl Serialize) -> HwResult<Value> {
+    match serde_json::to_value(args)? {
+        Value::Null => Ok(json!({})),
+        object @ Value::Object(_) => Ok(object),
+        other => Err(HwError::bad_arguments(format!("arguments must be a JSON object, not {other}"))),
+    }
+}

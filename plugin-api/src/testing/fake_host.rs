@@ -1,0 +1,219 @@
+//! A host that answers what a test tells it to, and remembers what it was told.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::command::CommandOutput;
+use crate::context::Level;
+use crate::error::{HwError, HwResult};
+use crate::reply::{RawReply, VALUE};
+use crate::services::HostServices;
+
+/// A log record that a manager wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Its importance.
+    pub level: Level,
+    /// Its text.
+    pub message: String,
+    /// Its key-value pairs.
+    pub pairs: BTreeMap<String, String>,
+}
+
+/// The output of a program, for [`FakeHost::command`].
+pub fn output(code: i32, stdout: &str, stderr: &str) -> CommandOutput {
+    CommandOutput {
+        argv: Vec::new(),
+        code: Some(code),
+        signal: None,
+        timed_out: false,
+        stdout: stdout.to_owned(),
+        stderr: stderr.to_owned(),
+    }
+}
+
+/// The host of a test.
+#[derive(Debug, Default)]
+pub struct FakeHost {
+    section: Option<Value>,
+    kernel_params: BTreeMap<String, String>,
+    node: Option<Value>,
+    answers: HashMap<String, HwResult<Value>>,
+    outputs: HashMap<Vec<String>, CommandOutput>,
+    cancelled: AtomicBool,
+    handles: AtomicU64,
+    running: Mutex<HashMap<u64, CommandOutput>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    log: Vec<LogRecord>,
+    progress: Vec<(u32, String)>,
+    attached: BTreeMap<String, String>,
+    commands: Vec<Vec<String>>,
+}
+
+impl FakeHost {
+    /// A host with no configuration, no node, and no other manager.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the plugin's configuration section.
+    #[must_use]
+    pub fn config(mut self, section: Value) -> Self {
+        self.section = Some(section);
+        self
+    }
+
+    /// Adds a word to the kernel command line.
+    #[must_use]
+    pub fn kernel_param(mut self, name: &str, value: &str) -> Self {
+        self.kernel_params.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets the node.
+    #[must_use]
+    pub fn node(mut self, node: Value) -> Self {
+        self.node = Some(node);
+        self
+    }
+
+    /// Sets what `dispatch` and `call_next` answer for a method. Others are absent.
+    #[must_use]
+    pub fn answer(mut self, method: &str, answer: HwResult<Value>) -> Self {
+        self.answers.insert(method.to_owned(), answer);
+        self
+    }
+
+    /// Sets what a program prints and how it ends. Others cannot be started.
+    #[must_use]
+    pub fn command(mut self, argv: &[&str], output: CommandOutput) -> Self {
+        self.outputs.insert(argv.iter().map(|arg| (*arg).to_owned()).collect(), output);
+        self
+    }
+
+    /// Cancels every call from now on.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// The log records so far.
+    pub fn log_records(&self) -> Vec<LogRecord> {
+        self.seen().log.clone()
+    }
+
+    /// The progress reports so far.
+    pub fn progress_reports(&self) -> Vec<(u32, String)> {
+        self.seen().progress.clone()
+    }
+
+    /// The logs attached so far: text, or `file:PATH`.
+    pub fn attached_logs(&self) -> BTreeMap<String, String> {
+        self.seen().attached.clone()
+    }
+
+    /// The programs started so far.
+    pub fn commands_run(&self) -> Vec<Vec<String>> {
+        self.seen().commands.clone()
+    }
+
+    pub(super) fn section(&self) -> Value {
+        self.section.clone().unwrap_or_else(|| json!({}))
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn serve(&self, service: &str, args: &Value) -> HwResult<Value> {
+        let text = |key: &str| args[key].as_str().unwrap_or_default().to_owned();
+        match service {
+            "dispatch" | "call_next" => {
+                let method = text("method");
+                self.answers.get(&method).cloned().unwrap_or_else(|| Err(HwError::absent(&method)))
+            }
+            "dispatch_all" => {
+                let method = text("method");
+                let value = self.answers.get(&method).cloned().unwrap_or_else(|| Err(HwError::absent(&method)))?;
+                Ok(json!([{"class_name": "Other", "name": "other", "value": value}]))
+            }
+            "config" => Ok(self.section()),
+            "kernel_params" => Ok(json!(self.kernel_params)),
+            "node" => Ok(json!(self.node)),
+            "attach_log" => {
+                let content = args["text"].as_str().map_or_else(|| format!("file:{}", text("path")), str::to_owned);
+                self.seen().attached.insert(text("name"), content);
+                Ok(Value::Null)
+            }
+            "command_start" => self.start(args),
+            "command_read" => self.read(args),
+            "command_stop" => Ok(Value::Null),
+            _ => Err(HwError::absent(service)),
+        }
+    }
+
+    fn start(&self, args: &Value) -> HwResult<Value> {
+        let argv: Vec<String> = serde_json::from_value(args["argv"].clone())?;
+        self.seen().commands.push(argv.clone());
+        let output = self.outputs.get(&argv).cloned().ok_or_else(|| {
+            HwError::command_execution(format!("{}: no such program on this fake host", argv.join(" ")))
+        })?;
+        let handle = self.handles.fetch_add(1, Ordering::Relaxed);
+        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(handle, output);
+        Ok(json!({"handle": handle}))
+    }
+
+    fn read(&self, args: &Value) -> HwResult<Value> {
+        let handle = args["handle"].as_u64().unwrap_or(u64::MAX);
+        let output = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&handle);
+        let output = output.ok_or_else(|| HwError::command_execution(format!("no command with handle {handle}")))?;
+        let lines = |stream: &str, text: &str| -> Vec<Value> {
+            text.lines().map(|line| json!({"stream": stream, "line": line})).collect()
+        };
+        let lines = [lines("stdout", &output.stdout), lines("stderr", &output.stderr)].concat();
+        Ok(json!({"lines": lines, "exit": {
+            "code": output.code, "signal": output.signal, "timed_out": output.timed_out,
+            "stdout": output.stdout, "stderr": output.stderr,
+        }}))
+    }
+}
+
+impl HostServices for FakeHost {
+    fn log(&self, _call: u64, level: u32, message: &str, pairs: &str) {
+        let level = match level {
+            0 => Level::Critical,
+            1 => Level::Error,
+            2 => Level::Warning,
+            3 => Level::Info,
+            4 => Level::Debug,
+            _ => Level::Trace,
+        };
+        let pairs = serde_json::from_str(pairs).unwrap_or_default();
+        self.seen().log.push(LogRecord { level, message: message.to_owned(), pairs });
+    }
+
+    fn progress(&self, _call: u64, percent: u32, message: &str) {
+        self.seen().progress.push((percent, message.to_owned()));
+    }
+
+    fn is_cancelled(&self, _call: u64) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    fn host_call(&self, _call: u64, method: &str, args: &str) -> RawReply {
+        let result = serde_json::from_str(args).map_err(HwError::from).and_then(|args| self.serve(method, &args));
+        match result {
+            Ok(value) => RawReply { code: VALUE, body: value.to_string().into_bytes() },
+            Err(error) => {
+                let (code, body) = error.to_reply();
+                RawReply { code, body }
+            }
+        }
+    }
+}
