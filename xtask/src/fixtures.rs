@@ -32,9 +32,22 @@ struct Api {
 }
 
 const APIS: [Api; 2] = [
-    Api { name: "api-1.9", version: "1.9.0", edits: &[version("version = \"1.9.0\"")] },
+    Api { name: "api-1.9", version: "1.9.0", edits: &[version("version = \"1.9.0\""), LATER_FIELD, LATER_FUNCTION] },
     Api { name: "api-2.0", version: "2.0.0", edits: &[version("version = \"2.0.0\"")] },
 ];
+
+/// The prefix module gets a field at its end, which is how a later minor version may grow.
+const LATER_FIELD: Edit = Edit {
+    file: "src/abi/module.rs",
+    find: "    pub destroy: extern \"C\" fn(usize) -> AbiReply,\n",
+    replace: "    pub destroy: extern \"C\" fn(usize) -> AbiReply,\n    /// New in 1.9.\n    \
+              pub later: extern \"C\" fn(usize) -> AbiReply,\n",
+};
+const LATER_FUNCTION: Edit = Edit {
+    file: "src/abi/glue.rs",
+    find: "        destroy: destroy::<M>,\n",
+    replace: "        destroy: destroy::<M>,\n        later: destroy::<M>,\n",
+};
 
 const fn version(replace: &'static str) -> Edit {
     Edit { file: "Cargo.toml", find: "version = \"1.0.0\"", replace }

@@ -1,9 +1,8 @@
 //! An agent on this machine for as long as a value lives: started, waited for, asked, stopped.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread;
@@ -28,12 +27,30 @@ const COMMAND: Duration = Duration::from_secs(120);
 pub(crate) struct Agent {
     child: Child,
     address: SocketAddr,
-    token: String,
+    token: Token,
+}
+
+/// Where the token of an agent is known from.
+#[derive(Debug)]
+pub(crate) enum Token {
+    /// We gave it.
+    Given(String),
+    /// The agent makes it and keeps it in this file.
+    Made(PathBuf),
 }
 
 impl Agent {
     /// Starts an agent whose API will listen on this port of 127.0.0.1.
-    pub(crate) fn start(command: &mut Command, port: u16, token: String) -> Outcome<Self> {
+    pub(crate) fn start(command: &mut Command, port: u16, token: Token) -> Outcome<Self> {
+        if let Token::Made(path) = &token {
+            // An old one must not be taken for the one that is about to be made.
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Failure::new(format!("removing {}: {error}", path.display())));
+                }
+                _ => {}
+            }
+        }
         // cargo sets this for programs it runs; an agent looks its libraries up as it does elsewhere.
         let child = process::spawn(command.env_remove("LD_LIBRARY_PATH"))?;
         Ok(Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), token })
@@ -79,7 +96,7 @@ impl Agent {
 
     /// Runs a command, waits for its end and gives its result.
     pub(crate) fn command(&self, connection: &mut Connection, name: &str, params: &Value) -> Outcome<Value> {
-        let path = format!("/v1/commands/?wait=true&agent_token={}", self.token);
+        let path = format!("/v1/commands/?wait=true&agent_token={}", self.token.read()?);
         let body = serde_json::json!({ "name": name, "params": params }).to_string();
         let answer = connection.post(&path, &body, COMMAND)?;
         result_of(name, answer.status, &answer.body)
@@ -89,6 +106,18 @@ impl Agent {
     pub(crate) fn wait(&mut self) -> Outcome {
         let status = self.child.wait().doing("waiting for the agent")?;
         if status.success() { Ok(()) } else { Err(Failure::new(format!("the agent ended with {status}"))) }
+    }
+}
+
+impl Token {
+    fn read(&self) -> Outcome<String> {
+        match self {
+            Self::Given(token) => Ok(token.clone()),
+            Self::Made(path) => {
+                let token = fs::read_to_string(path).doing(format_args!("reading the token in {}", path.display()))?;
+                Ok(token.trim().to_owned())
+            }
+        }
     }
 }
 
@@ -124,24 +153,6 @@ pub(crate) fn free_port(wanted: Option<u16>) -> Outcome<u16> {
         None => bind(USUAL_PORT).or_else(|_| bind(0)).doing("no free port on 127.0.0.1")?,
     };
     Ok(address.port())
-}
-
-/// Makes a new random token in a file that only its owner can read.
-pub(crate) fn write_token(path: &Path) -> Outcome<String> {
-    let mut random = [0; 24];
-    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).doing("reading /dev/urandom")?;
-    let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    if path.exists() {
-        fs::remove_file(path).doing(format_args!("removing {}", path.display()))?;
-    }
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(token.as_bytes()))
-        .doing(format_args!("writing {}", path.display()))?;
-    Ok(token)
 }
 
 /// Builds agent and generic manager and lays the manager into a plugin directory of its own.

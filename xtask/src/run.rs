@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use structopt::StructOpt;
 
 use crate::failure::Outcome;
-use crate::host::{self, Agent, Staged};
+use crate::host::{self, Agent, Staged, Token};
 use crate::repo;
 
 const READY: Duration = Duration::from_secs(30);
+const TOKEN_FILE: &str = "agent-token";
 
 #[derive(Debug, StructOpt)]
 pub(crate) struct Options {
@@ -31,9 +32,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let directory = repo::target("run");
     let staged = Staged::build(!options.debug_build, &directory.join("plugins"))?;
     let port = host::free_port(options.port)?;
-    let token_file = directory.join("agent-token");
-    let token = host::write_token(&token_file)?;
-    let mut agent = Agent::start(&mut command(&staged, port, &token_file), port, token)?;
+    let token_file = directory.join(TOKEN_FILE);
+    let mut agent = Agent::start(&mut command(&staged, port, &directory), port, Token::Made(token_file.clone()))?;
     agent.wait_until_ready(READY)?;
     if options.once {
         let inventory = agent.command(&mut agent.connect()?, "poll.get_hardware_info", &json!({}))?;
@@ -45,11 +45,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
 }
 
 /// The agent, bound to our life: however this process ends, the agent gets SIGTERM.
-fn command(staged: &Staged, port: u16, token_file: &Path) -> Command {
+fn command(staged: &Staged, port: u16, directory: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "--"]).arg(&staged.program);
     command.args(["--standalone", "--read-only", "--listen-host", "127.0.0.1", "--listen-port", &port.to_string()]);
-    command.arg("--plugin-dir").arg(&staged.plugins).arg("--agent-token-file").arg(token_file);
+    command.arg("--plugin-dir").arg(&staged.plugins);
+    command.arg("--agent-token-file").arg(directory.join(TOKEN_FILE));
+    command.arg("--control-socket").arg(directory.join("control.sock"));
     command
 }
 

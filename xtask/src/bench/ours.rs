@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Effort, Figures, procfs, wrk};
 use crate::failure::{Doing, Outcome};
-use crate::host::{self, Agent};
+use crate::host::{self, Agent, Token};
 use crate::{process, repo};
 
 const READY: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ pub(super) fn measure(effort: Effort) -> Outcome<Figures> {
     for _ in 0..effort.samples {
         let (before, start) = (procfs::cpu(own)?, Instant::now());
         for _ in 0..effort.repeats {
-            process::output(inventory().arg("--plugin-dir").arg(&plugins), TOOL)?;
+            process::output(inventory().arg("--json").arg("--plugin-dir").arg(&plugins), TOOL)?;
         }
         figures.tool_wall_s.push(start.elapsed().as_secs_f64() / f64::from(effort.repeats));
         figures.tool_cpu_s.push((procfs::cpu(own)? - before) / f64::from(effort.repeats));
@@ -66,16 +66,16 @@ fn inventory() -> Command {
 pub(super) fn start_agent(plugins: &Path) -> Outcome<(Agent, f64)> {
     let port = host::free_port(None)?;
     let token_file = repo::target("bench/agent-token");
-    let token = host::write_token(&token_file)?;
     let log = repo::target("bench/ours.log");
     let log = File::create(&log).doing(format_args!("making {}", log.display()))?;
     let mut command = Command::new(program());
     command.args(["--standalone", "--listen-host", "127.0.0.1", "--listen-port", &port.to_string()]);
     command.arg("--plugin-dir").arg(plugins).arg("--agent-token-file").arg(&token_file);
+    command.arg("--control-socket").arg(repo::target("bench/control.sock"));
     let quiet = log.try_clone().doing("sharing the log")?;
     command.stdin(Stdio::null()).stdout(quiet).stderr(log);
     let start = Instant::now();
-    let mut agent = Agent::start(&mut command, port, token)?;
+    let mut agent = Agent::start(&mut command, port, Token::Made(token_file))?;
     agent.wait_until_ready(READY)?;
     Ok((agent, start.elapsed().as_secs_f64()))
 }

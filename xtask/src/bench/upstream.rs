@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Effort, Figures, procfs, wrk};
 use crate::failure::{Doing, Failure, Outcome};
-use crate::host::{self, Agent};
+use crate::host::{self, Agent, Token};
 use crate::{process, repo, tools};
 
 const READY: Duration = Duration::from_secs(120);
@@ -51,7 +51,7 @@ fn start_agent() -> Outcome<Agent> {
     command.arg("--config-dir").arg(&empty).args(["--listen_host", "127.0.0.1", "--listen_port", &port.to_string()]);
     command.args(["--agent_token", TOKEN]).current_dir(&empty);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-    let mut agent = Agent::start(&mut command, port, TOKEN.to_owned())?;
+    let mut agent = Agent::start(&mut command, port, Token::Given(TOKEN.to_owned()))?;
     agent.wait_until_ready(READY)?;
     Ok(agent)
 }
