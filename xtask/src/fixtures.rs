@@ -1,8 +1,9 @@
-//! Plugins built against other versions of plugin-api: a later minor one that the host must load, a later major one
-//! that it must refuse.
+//! `cargo xtask fixtures`: the plugins that the tests load, each made wrong in its own way.
 //!
-//! Each is `examples/minimal` in a workspace of its own with an edited copy of `plugin-api`. The edits are exact
-//! texts, so a change of the source that they no longer fit stops the build instead of testing nothing.
+//! Beside the misbehaving ones there are plugins built against other versions of plugin-api: a later minor one that
+//! the host must load, a later major one that it must refuse. Each of these is `examples/minimal` in a workspace of
+//! its own with an edited copy of `plugin-api`. The edits are exact texts, so a change of the source that they no
+//! longer fit stops the build instead of testing nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use crate::failure::{Doing, Failure, Outcome};
+use crate::steps::Steps;
 use crate::{process, repo};
 
 const BUILD: Duration = Duration::from_secs(1200);
@@ -53,17 +55,32 @@ const fn version(replace: &'static str) -> Edit {
     Edit { file: "Cargo.toml", find: "version = \"1.0.0\"", replace }
 }
 
-/// Builds all of them, to `target/fixtures/libipa_example_minimal-api-1.9.so` and so on.
-pub(crate) fn build() -> Outcome {
-    for api in &APIS {
-        let workspace = repo::target("fixtures").join(api.name);
-        lay_out(repo::root(), &workspace, api)?;
-        let target = repo::target("fixtures/build");
-        let mut cargo = process::cargo(&["build", "--quiet", "--package", "ipa-example-minimal", "--target-dir"]);
-        process::run(cargo.arg(&target).current_dir(&workspace), BUILD)?;
-        repo::install(&target.join("debug/libipa_example_minimal.so"), &plugin(api.name))?;
-    }
+pub(crate) fn run() -> Outcome {
+    let mut steps = Steps::new();
+    build(&mut steps)?;
+    println!("{}", steps.summary());
     Ok(())
+}
+
+/// Builds everything that tests load beside the workspace's own plugins.
+pub(crate) fn build(steps: &mut Steps) -> Outcome {
+    steps.command(
+        "misbehaving plugins",
+        &mut process::cargo(&["build", "--package", "ipa-misbehaving", "--examples"]),
+    )?;
+    let aborting = ["build", "--package", "ipa-misbehaving", "--profile", "abort", "--example", "panic_abort"];
+    steps.command("aborting plugin", &mut process::cargo(&aborting))?;
+    steps.step("plugins of other API versions", "cargo xtask fixtures", || APIS.iter().try_for_each(build_against))
+}
+
+/// Builds `target/fixtures/libipa_example_minimal-api-1.9.so` and so on.
+fn build_against(api: &Api) -> Outcome {
+    let workspace = repo::target("fixtures").join(api.name);
+    lay_out(repo::root(), &workspace, api)?;
+    let target = repo::target("fixtures/build");
+    let mut cargo = process::cargo(&["build", "--quiet", "--package", "ipa-example-minimal", "--target-dir"]);
+    process::run(cargo.arg(&target).current_dir(&workspace), BUILD)?;
+    repo::install(&target.join("debug/libipa_example_minimal.so"), &plugin(api.name))
 }
 
 fn plugin(name: &str) -> PathBuf {

@@ -25,6 +25,8 @@ enum Command {
     Run(run::Options),
     /// Checks and tests everything, as CI does.
     Test(test::Options),
+    /// Builds the plugins that the tests load.
+    Fixtures,
     /// Writes the totals of tests/parity.toml into README.md.
     Parity,
     /// Measures the agent beside the Python agent.
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match Command::from_args() {
         Command::Run(options) => run::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Fixtures => fixtures::run(),
         Command::Parity => parity::run(),
         Command::Bench(options) => bench::run(&options),
     };

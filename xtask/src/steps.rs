@@ -1,8 +1,13 @@
 //! Steps of a check: each with its duration, the first failure named with the way to repeat it.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Outcome};
+use crate::process;
+
+/// No command of a check takes longer on two cores, by far.
+pub(crate) const COMMAND: Duration = Duration::from_secs(2400);
 
 /// The steps so far.
 #[derive(Debug)]
@@ -24,6 +29,11 @@ impl Steps {
         println!("    {name}: {}", duration(begin.elapsed()));
         self.passed.push(name);
         Ok(())
+    }
+
+    /// Runs one step that is a command.
+    pub(crate) fn command(&mut self, name: &'static str, command: &mut Command) -> Outcome {
+        self.step(name, &process::line(command), || process::run(command, COMMAND))
     }
 
     /// One line that says what passed.

