@@ -77,7 +77,8 @@ fn summary(inventory: &Value) -> String {
     let text = |value: &Value| match value {
         Value::Null => "-".to_owned(),
         Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => text.clone(),
+        // Firmware texts may hold anything, escape sequences for the terminal too.
+        Value::String(text) => text.chars().map(|c| if c.is_control() { '?' } else { c }).collect(),
         other => other.to_string(),
     };
     let items = |key: &str| inventory[key].as_array().cloned().unwrap_or_default();
@@ -120,13 +121,14 @@ mod tests {
             "system_vendor": {"manufacturer": "Acme", "product_name": ""},
             "cpu": {"count": 2, "model_name": "X", "architecture": "x86_64"},
             "memory": {"total": 2_147_483_648_u64, "physical_mb": null},
-            "disks": [{"name": "/dev/sda", "size": 5_368_709_120_u64, "model": null}],
+            "disks": [{"name": "/dev/sda", "size": 5_368_709_120_u64, "model": null}, {"name": "/dev/sdb", "model": "\u{1b}[2J"}],
             "bmc_address": null
         });
         let text = summary(&inventory);
         assert!(text.contains("system     Acme -\n"), "{text}");
         assert!(text.contains("memory     2.0 GiB (- MiB installed)\n"), "{text}");
         assert!(text.contains("disk       /dev/sda 5.0 GiB -\n"), "{text}");
+        assert!(text.contains("disk       /dev/sdb - ?[2J\n"), "{text}");
         assert!(!text.contains("interface"), "{text}");
         assert!(summary(&Value::Null).contains("host       -"));
     }
