@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use crate::failure::{Doing, Failure, Outcome};
 const POLL: Duration = Duration::from_millis(5);
 /// Time between the polite and the final signal.
 const GRACE: Duration = Duration::from_secs(10);
+/// After this long without a line it is asked whether the program has ended.
+const SILENCE: Duration = Duration::from_millis(500);
 /// Most output that is kept of one program.
 const OUTPUT_LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -74,8 +76,17 @@ pub(crate) fn run_lines(command: &mut Command, deadline: Duration, mut each: imp
         });
     }
     let end = Instant::now() + deadline;
-    while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        each(&line);
+    loop {
+        match lines.recv_timeout(SILENCE) {
+            Ok(line) => each(&line),
+            Err(RecvTimeoutError::Disconnected) => break,
+            // A grandchild that outlives the program may hold its output open; do not wait for that one.
+            Err(RecvTimeoutError::Timeout) if matches!(child.try_wait(), Ok(Some(_))) => break,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if Instant::now() >= end {
+            break;
+        }
     }
     let status = wait(&mut child, command, end.saturating_duration_since(Instant::now()))?;
     success(status, command, "")
@@ -186,5 +197,14 @@ mod tests {
         let mut seen = Vec::new();
         run_lines(Command::new("printf").arg("a\\nb\\n"), LONG, |line| seen.push(line.to_owned())).unwrap();
         assert_eq!(seen, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_grandchild_that_keeps_the_output_open_is_not_waited_for() {
+        let start = Instant::now();
+        let mut lines = 0;
+        run_lines(Command::new("sh").args(["-c", "sleep 60 & echo done"]), LONG, |_| lines += 1).unwrap();
+        assert_eq!(lines, 1);
+        assert!(start.elapsed() < LONG);
     }
 }

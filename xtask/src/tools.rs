@@ -32,7 +32,6 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
 pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("cc", "gcc"),
     tool("readelf", "binutils"),
-    tool("python3", "python3-venv"),
     tool("lshw", "lshw"),
     tool("lsblk", "util-linux"),
     tool("udevadm", "udev"),
@@ -67,6 +66,10 @@ impl Python {
         }
         let requirement = format!("{}=={}", self.package, self.version);
         println!("    installing {requirement} into {}", directory.display());
+        // Debian splits off what makes environments, so the interpreter alone proves nothing.
+        if process::output(Command::new("python3").args(["-c", "import ensurepip, venv"]), PROBE).is_err() {
+            install(&["python3-venv"])?;
+        }
         process::run(Command::new("python3").args(["-m", "venv"]).arg(&directory), INSTALL)?;
         let mut pip = Command::new(self.program("python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &requirement]);
@@ -82,10 +85,19 @@ impl Python {
     }
 }
 
-/// Installs the packages of those programs that are not on the path.
+/// Installs the packages of those programs that are not there.
 pub(crate) fn ensure(tools: &[Tool]) -> Outcome {
     let path = std::env::var("PATH").unwrap_or_default();
-    let packages = missing(tools, &path);
+    install(&missing(tools, &path))?;
+    let still = missing(tools, &path);
+    if still.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("programs are missing although their packages are there: {}", still.join(" "))))
+    }
+}
+
+fn install(packages: &[&str]) -> Outcome {
     if packages.is_empty() {
         return Ok(());
     }
@@ -100,15 +112,7 @@ pub(crate) fn ensure(tools: &[Tool]) -> Outcome {
         process::output(&mut command, INSTALL).map(drop)
     };
     apt(&["-q", "update"])?;
-    let mut install = vec!["-q", "-y", "--no-install-recommends", "install"];
-    install.extend(&packages);
-    apt(&install)?;
-    let still = missing(tools, &path);
-    if still.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("still missing after installation: {}", still.join(" "))))
-    }
+    apt(&[&["-q", "-y", "--no-install-recommends", "install"], packages].concat())
 }
 
 /// The packages of the programs that no directory of the path has, without repeats.

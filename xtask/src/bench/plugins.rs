@@ -44,7 +44,8 @@ pub(super) fn measure(effort: Effort) -> Outcome<Vec<Measure>> {
     for count in COUNTS {
         let plugins = directory(count);
         let seconds = effort.sample(|| start_agent(&plugins).map(|(_, seconds)| seconds))?;
-        let measure = Measure::new(format!("start with {count} more plugins"), Unit::Seconds, seconds, Vec::new());
+        let measure =
+            Measure::new(format!("start, generic plugin and {count} more"), Unit::Seconds, seconds, Vec::new());
         measures.push(if count == 50 { measure.budget(Budget::AtMost(0.150)) } else { measure });
     }
     Ok(measures)

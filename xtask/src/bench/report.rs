@@ -97,8 +97,9 @@ impl Unit {
 
     fn show(self, value: f64) -> String {
         match self {
-            Self::Seconds if value >= 1.0 => format!("{} s", significant(value)),
-            Self::Seconds if value >= 1e-3 => format!("{} ms", significant(value * 1e3)),
+            // The bounds are where rounding to three digits would print a thousand of the smaller unit.
+            Self::Seconds if value >= 0.9995 => format!("{} s", significant(value)),
+            Self::Seconds if value >= 0.9995e-3 => format!("{} ms", significant(value * 1e3)),
             Self::Seconds => format!("{} us", significant(value * 1e6)),
             Self::Bytes => format!("{:.1} MiB", value / (1024.0 * 1024.0)),
             Self::PerSecond => format!("{}/s", significant(value)),
@@ -179,6 +180,13 @@ mod tests {
         let alone = Measure::new("a", Unit::Bytes, vec![7.0], vec![]).budget(Budget::AtMost(6.0));
         assert_eq!((alone.ratio(), alone.kept()), (None, Some(false)));
         assert_eq!(Measure::new("n", Unit::Bytes, vec![], vec![]).budget(Budget::AtMost(6.0)).kept(), None);
+    }
+
+    #[test]
+    fn a_value_has_the_unit_that_reads_best() {
+        let shown = [0.000_999_9, 0.000_75, 0.0123, 0.999_9, 61.2].map(|value| Unit::Seconds.show(value));
+        assert_eq!(shown, ["1.00 ms", "750 us", "12.3 ms", "1.00 s", "61.2 s"]);
+        assert_eq!(Unit::PerSecond.show(48_211.7), "48212/s");
     }
 
     #[test]

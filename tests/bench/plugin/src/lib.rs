@@ -24,4 +24,4 @@ impl BenchPlugin000 {
 }
 
 export_manager! { BenchPlugin000, name = "bench_plugin_000", version = "1.0.0", methods { }
-    clean_steps { bench_noop => BenchPlugin000::noop, priority = 0, abortable = true } }
+clean_steps { bench_noop => BenchPlugin000::noop, priority = 0, abortable = true } }
