@@ -170,7 +170,7 @@ impl Staged {
         }
         process::run(&mut cargo, Duration::from_secs(1800))?;
         let built = crate::repo::target(if release { "release" } else { "debug" });
-        crate::repo::fresh_directory(plugins)?;
+        crate::repo::fresh_plugin_directory(plugins)?;
         crate::repo::install(&built.join("libipa_generic.so"), &plugins.join("libipa_generic.so"))?;
         Ok(Self { program: built.join("ipa-host"), plugins: plugins.to_owned() })
     }

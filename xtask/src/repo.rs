@@ -25,6 +25,14 @@ pub(crate) fn fresh_directory(path: &Path) -> Outcome {
     fs::create_dir_all(path).doing(format_args!("making {}", path.display()))
 }
 
+/// As [`fresh_directory`], writable by its owner alone whatever the umask: the host refuses other plugin directories.
+pub(crate) fn fresh_plugin_directory(path: &Path) -> Outcome {
+    use std::os::unix::fs::PermissionsExt;
+    fresh_directory(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .doing(format_args!("setting the mode of {}", path.display()))
+}
+
 /// Copies a file and gives the new one mode 0755 for plugins and programs.
 pub(crate) fn install(from: &Path, to: &Path) -> Outcome {
     use std::os::unix::fs::PermissionsExt;

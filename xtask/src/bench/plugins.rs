@@ -27,7 +27,7 @@ pub(super) fn build() -> Outcome {
     let original = fs::read(&path).doing(format_args!("reading {}", path.display()))?;
     for count in COUNTS {
         let directory = directory(count);
-        repo::fresh_directory(&directory)?;
+        repo::fresh_plugin_directory(&directory)?;
         let generic = repo::target("bench/plugins/libipa_generic.so");
         repo::install(&generic, &directory.join("libipa_generic.so"))?;
         for number in 0..count {

@@ -59,11 +59,28 @@ fn start_agent() -> Outcome<Agent> {
 /// Wall and processor seconds of each `list_hardware_info` called from Python, without server and JSON.
 fn in_process(samples: usize) -> Outcome<(Vec<f64>, Vec<f64>)> {
     let mut command = Command::new(tools::UPSTREAM.program("python"));
-    command.arg(repo::root().join("tests/upstream/bench_inventory.py")).arg(samples.to_string());
+    command.arg(repo::root().join("tests/upstream/inventory.py")).args(["--time", &samples.to_string()]);
     let text = process::output(&mut command, DRIVER)?;
-    let value: Value = serde_json::from_str(&text).doing("reading the times of list_hardware_info")?;
-    let numbers = |key: &str| -> Option<Vec<f64>> { value[key].as_array()?.iter().map(Value::as_f64).collect() };
-    numbers("wall_s")
-        .zip(numbers("cpu_s"))
-        .ok_or_else(|| Failure::new(format!("no times of list_hardware_info: {text}")))
+    parse_times(&text).ok_or_else(|| Failure::new(format!("no times of list_hardware_info: {}", text.trim())))
+}
+
+fn parse_times(text: &str) -> Option<(Vec<f64>, Vec<f64>)> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let seconds = |key: &str| -> Option<Vec<f64>> {
+        value[key].as_array()?.iter().map(|milliseconds| Some(milliseconds.as_f64()? / 1e3)).collect()
+    };
+    seconds("wall_ms").zip(seconds("cpu_ms"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_are_read_as_seconds() {
+        let text = r#"{"runs": 2, "wall_ms": [126.5, 131.0], "cpu_ms": [110, 112.25]}"#;
+        assert_eq!(parse_times(text), Some((vec![0.1265, 0.131], vec![0.11, 0.11225])));
+        assert_eq!(parse_times(r#"{"wall_ms": [1]}"#), None);
+        assert_eq!(parse_times("Traceback"), None);
+    }
 }
