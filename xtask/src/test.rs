@@ -37,7 +37,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     steps.command("build", &mut process::cargo(&["build", "--workspace"]))?;
     fixtures::build(&mut steps)?;
 
-    let mut test = process::cargo(&["test", "--workspace"]);
+    let mut test = process::cargo(&["test", "--workspace", "--no-fail-fast"]);
     if let Some(filter) = &options.filter {
         test.arg(filter);
     }
