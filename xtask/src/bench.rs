@@ -90,7 +90,9 @@ fn prepare(options: &Options) -> Outcome {
         plugins::build()?;
     }
     let own = std::env::current_exe().doing("finding this program")?;
-    let mut sandbox = Command::new(repo::root().join("tests/bench/sandbox"));
+    // If this process is killed, so is the sandbox with all in it.
+    let mut sandbox = Command::new("setpriv");
+    sandbox.args(["--pdeathsig", "KILL", "--"]).arg(repo::root().join("tests/bench/sandbox"));
     sandbox.arg(own).args(["bench", "--in-sandbox"]);
     if options.quick {
         sandbox.arg("--quick");
