@@ -17,6 +17,7 @@
 //! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines.
 
 pub mod agent;
+pub mod api;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -25,6 +26,7 @@ pub mod errors;
 pub mod extensions;
 pub mod log;
 pub mod managers;
+pub mod plugins;
 pub mod process;
 #[cfg(test)]
 mod testing;
