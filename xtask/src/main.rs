@@ -1,1 +1,51 @@
-fn main() {}
+//! Developer commands. `cargo xtask --help` lists them.
+
+mod bench;
+mod failure;
+mod fixtures;
+mod host;
+mod http;
+mod parity;
+mod process;
+mod repo;
+mod run;
+mod steps;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use structopt::StructOpt;
+
+/// Developer commands of the bare-metal agent.
+#[derive(Debug, StructOpt)]
+#[structopt(name = "cargo xtask")]
+enum Command {
+    /// Starts the agent here, safely, and shows where to look.
+    Run(run::Options),
+    /// Checks and tests everything, as CI does.
+    Test(test::Options),
+    /// Builds the plugins that the tests load.
+    Fixtures,
+    /// Writes the totals of tests/parity.toml into README.md.
+    Parity,
+    /// Measures the agent beside the Python agent.
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Command::from_args() {
+        Command::Run(options) => run::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Fixtures => fixtures::run(),
+        Command::Parity => parity::run(),
+        Command::Bench(options) => bench::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! An agent on this machine for as long as a value lives: started, waited for, asked, stopped.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::failure::{Doing, Failure, Outcome};
+use crate::http::Connection;
+use crate::process;
+
+/// The port an agent has unless told otherwise.
+pub(crate) const USUAL_PORT: u16 = 9999;
+/// How often a starting agent is asked; short, because start-up is measured with it.
+const POLL: Duration = Duration::from_micros(200);
+const ANSWER: Duration = Duration::from_secs(5);
+/// An inventory may ask slow firmware.
+const COMMAND: Duration = Duration::from_secs(120);
+
+/// A running agent. It is stopped when dropped.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    child: Child,
+    address: SocketAddr,
+    token: Token,
+}
+
+/// Where the token of an agent is known from.
+#[derive(Debug)]
+pub(crate) enum Token {
+    /// We gave it.
+    Given(String),
+    /// The agent makes it and keeps it in this file.
+    Made(PathBuf),
+}
+
+impl Agent {
+    /// Starts an agent whose API will listen on this port of 127.0.0.1.
+    pub(crate) fn start(command: &mut Command, port: u16, token: Token) -> Outcome<Self> {
+        if let Token::Made(path) = &token {
+            // An old one must not be taken for the one that is about to be made.
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Failure::new(format!("removing {}: {error}", path.display())));
+                }
+                _ => {}
+            }
+        }
+        // cargo sets this for programs it runs; an agent looks its libraries up as it does elsewhere.
+        let child = process::spawn(command.env_remove("LD_LIBRARY_PATH"))?;
+        Ok(Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), token })
+    }
+
+    /// Waits until `/v1/status` answers, and fails at once if the agent ends instead.
+    pub(crate) fn wait_until_ready(&mut self, deadline: Duration) -> Outcome {
+        let end = Instant::now() + deadline;
+        loop {
+            if let Some(status) = self.child.try_wait().doing("waiting for the agent")? {
+                return Err(Failure::new(format!(
+                    "the agent ended with {status} before it answered; see its messages"
+                )));
+            }
+            if let Ok(mut connection) = self.connect() {
+                let answer = connection.get("/v1/status", ANSWER);
+                if answer.is_ok_and(|answer| answer.status == 200 && is_status(&answer.body)) {
+                    return Ok(());
+                }
+            }
+            if Instant::now() >= end {
+                return Err(Failure::new(format!(
+                    "the agent did not answer http://{}/v1/status within {} s",
+                    self.address,
+                    deadline.as_secs()
+                )));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn connect(&self) -> Outcome<Connection> {
+        Connection::open(self.address, ANSWER)
+    }
+
+    /// Runs a command, waits for its end and gives its result.
+    pub(crate) fn command(&self, connection: &mut Connection, name: &str, params: &Value) -> Outcome<Value> {
+        let path = format!("/v1/commands/?wait=true&agent_token={}", self.token.read()?);
+        let body = serde_json::json!({ "name": name, "params": params }).to_string();
+        let answer = connection.post(&path, &body, COMMAND)?;
+        result_of(name, answer.status, &answer.body)
+    }
+
+    /// Waits until the agent ends by itself, as on Ctrl-C.
+    pub(crate) fn wait(&mut self) -> Outcome {
+        let status = self.child.wait().doing("waiting for the agent")?;
+        if status.success() { Ok(()) } else { Err(Failure::new(format!("the agent ended with {status}"))) }
+    }
+}
+
+impl Token {
+    fn read(&self) -> Outcome<String> {
+        match self {
+            Self::Given(token) => Ok(token.clone()),
+            Self::Made(path) => {
+                let token = fs::read_to_string(path).doing(format_args!("reading the token in {}", path.display()))?;
+                Ok(token.trim().to_owned())
+            }
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        process::stop(&mut self.child);
+    }
+}
+
+/// Whether this is the agent's status document, and not some other server on the port.
+fn is_status(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|status| status.get("version").is_some())
+}
+
+/// The result of a command record, or the error in it.
+fn result_of(name: &str, status: u16, body: &[u8]) -> Outcome<Value> {
+    let mut record: Value = serde_json::from_slice(body).doing(format_args!("{name}: the answer is no JSON"))?;
+    if status != 200 {
+        let fault = record["faultstring"].as_str().unwrap_or("no fault text");
+        return Err(Failure::new(format!("{name}: HTTP {status}: {fault}")));
+    }
+    match record["command_status"].as_str() {
+        Some("SUCCEEDED") => Ok(record["command_result"].take()),
+        other => Err(Failure::new(format!("{name}: {}: {}", other.unwrap_or("no status"), record["command_error"]))),
+    }
+}
+
+/// The wanted port, which must be free; without one the usual port or, where that is taken, any free one.
+pub(crate) fn free_port(wanted: Option<u16>) -> Outcome<u16> {
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| listener.local_addr());
+    let address = match wanted {
+        Some(port) => bind(port).doing(format_args!("port {port} of 127.0.0.1 cannot be used"))?,
+        None => bind(USUAL_PORT).or_else(|_| bind(0)).doing("no free port on 127.0.0.1")?,
+    };
+    Ok(address.port())
+}
+
+/// Builds agent and generic manager and lays the manager into a plugin directory of its own.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    pub(crate) program: PathBuf,
+    pub(crate) plugins: PathBuf,
+}
+
+impl Staged {
+    pub(crate) fn build(release: bool, plugins: &Path) -> Outcome<Self> {
+        let mut cargo = process::cargo(&["build", "--package", "ipa-host", "--package", "ipa-generic"]);
+        if release {
+            cargo.arg("--release");
+        }
+        process::run(&mut cargo, Duration::from_secs(1800))?;
+        let built = crate::repo::target(if release { "release" } else { "debug" });
+        crate::repo::fresh_plugin_directory(plugins)?;
+        crate::repo::install(&built.join("libipa_generic.so"), &plugins.join("libipa_generic.so"))?;
+        Ok(Self { program: built.join("ipa-host"), plugins: plugins.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_agents_own_status_counts_as_ready() {
+        assert!(is_status(br#"{"started_at": 1.5, "version": "13.0.0"}"#));
+        assert!(!is_status(br#"{"faultcode": "Client", "faultstring": "no"}"#));
+        assert!(!is_status(b"<html>"));
+    }
+
+    #[test]
+    fn a_record_gives_its_result_or_its_error() {
+        let ok = br#"{"command_status": "SUCCEEDED", "command_result": {"cpu": 2}, "command_error": null}"#;
+        assert_eq!(result_of("poll.x", 200, ok).unwrap()["cpu"], 2);
+        let failed = br#"{"command_status": "FAILED", "command_result": null, "command_error": {"details": "why"}}"#;
+        let failure = result_of("poll.x", 200, failed).unwrap_err().to_string();
+        assert!(failure.starts_with("poll.x: FAILED") && failure.contains("why"), "{failure}");
+        let fault = br#"{"faultcode": "Client", "faultstring": "Token invalid."}"#;
+        assert_eq!(result_of("poll.x", 401, fault).unwrap_err().to_string(), "poll.x: HTTP 401: Token invalid.");
+    }
+
+    #[test]
+    fn a_port_in_use_is_refused_by_name_and_avoided_otherwise() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let failure = free_port(Some(port)).unwrap_err().to_string();
+        assert!(failure.contains(&port.to_string()), "{failure}");
+        assert_ne!(free_port(None).unwrap(), port);
+    }
+}

