@@ -93,13 +93,13 @@ impl Sources {
 
     fn add(&mut self, part: &Path) {
         let path = artifacts::workspace().join(part);
-        let wrong = |error| panic!("{}: {error}", path.display());
         if path.is_dir() {
-            for entry in fs::read_dir(&path).unwrap_or_else(wrong) {
-                self.add(&part.join(entry.expect("a readable directory").file_name()));
+            for entry in fs::read_dir(&path).expect("a folder of the workspace") {
+                self.add(&part.join(entry.expect("a readable folder").file_name()));
             }
         } else {
-            self.0.insert(part.to_owned(), fs::read_to_string(&path).unwrap_or_else(wrong));
+            let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            self.0.insert(part.to_owned(), text);
         }
     }
 
