@@ -228,6 +228,11 @@ impl HwError {
         self.agent_defined
     }
 
+    /// True if a dispatch found no manager that answers, as opposed to one that failed.
+    pub fn is_method_not_found(&self) -> bool {
+        self.class == "HardwareManagerMethodNotFound"
+    }
+
     /// The same error with other details.
     #[must_use]
     pub fn with_details(mut self, details: impl Into<String>) -> Self {

@@ -1,0 +1,31 @@
+//! The host of hardware managers: protocol, commands and API of the agent.
+//!
+//! The way of a command through the crate:
+//!
+//! ```text
+//! POST /v1/commands -> api (routes, limits, token) -> commands (one at a time, history)
+//!      -> extensions (clean, deploy, service, log, poll, flow, system)
+//!      -> managers (the trait) -> plugins (rank, dispatch, worker processes) -> a manager's .so
+//! ```
+//!
+//! and back the same way.
+//!
+//! * [`cli`] and [`config`]: what the agent is told, and by whom.
+//! * [`agent`]: the state that all parts share.
+//! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
+//! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
+//! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines.
+
+pub mod agent;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod control;
+pub mod errors;
+pub mod extensions;
+pub mod log;
+pub mod managers;
+pub mod process;
+#[cfg(test)]
+mod testing;
+pub mod token;

@@ -1,0 +1,41 @@
+//! Where records go.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use slog::{Drain, Never, OwnedKVList, Record};
+
+use super::{Ring, line};
+
+/// Writes every record of the level as one line, with one write, and remembers it.
+pub(super) struct LineDrain<F> {
+    open: F,
+    ring: Arc<Ring>,
+    level: Arc<AtomicUsize>,
+}
+
+impl<F> LineDrain<F> {
+    pub(super) fn new(open: F, ring: Arc<Ring>, level: Arc<AtomicUsize>) -> Self {
+        Self { open, ring, level }
+    }
+}
+
+impl<W: Write, F: Fn() -> W + Send + Sync> Drain for LineDrain<F> {
+    type Ok = ();
+    type Err = Never;
+
+    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+        if record.level().as_usize() <= self.level.load(Ordering::Relaxed) {
+            let line = line::format(record, values);
+            self.ring.push(&line);
+            // There is nowhere to report a log that cannot be written; the ring still has the line.
+            let _ = (self.open)().write_all(line.as_bytes());
+        }
+        Ok(())
+    }
+
+    fn is_enabled(&self, level: slog::Level) -> bool {
+        level.as_usize() <= self.level.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,177 @@
+//! The native inventory: sysfs, procfs, SMBIOS, the udev database, ioctl and netlink. No tool's output is parsed but
+//! `ipmitool`'s, and none but that and `biosdevname` is started.
+//!
+//! The values equal those that ironic-python-agent 13.0.0 reports on the same machine with util-linux 2.38 and lshw.
+
+mod arm;
+pub mod bmc;
+mod cpu;
+pub mod disks;
+mod ethtool;
+mod ifaddrs;
+pub mod interfaces;
+mod ipmitool;
+mod memory;
+pub mod network;
+pub mod smbios;
+mod transport;
+mod udev;
+mod vendor;
+
+use std::sync::OnceLock;
+
+use ipa_plugin_api::error::{ErrorKind, HwResult};
+use ipa_plugin_api::inventory::{BootInfo, Cpu, Inventory, Memory, NetworkInterface, SystemVendorInfo};
+
+use self::disks::{Disk, Wanted};
+use self::network::{Address, Kernel, Network};
+use self::smbios::Smbios;
+use crate::root::Root;
+use crate::tools::Tools;
+
+/// Collects the parts of the inventory of one machine.
+///
+/// Only the SMBIOS tables are remembered, because they do not change while the machine runs; all else is read anew with
+/// every call.
+#[derive(Debug)]
+pub struct Collector {
+    root: Root,
+    machine: String,
+    network: Box<dyn Network>,
+    smbios: OnceLock<Option<Smbios>>,
+}
+
+impl Collector {
+    /// For the machine this runs on.
+    pub fn live() -> Self {
+        let machine = rustix::system::uname().machine().to_string_lossy().into_owned();
+        Self::new(Root::live(), machine, Box::new(Kernel))
+    }
+
+    /// For any tree of files: `machine` is the kernel's name of the architecture, `network` answers for its sockets.
+    pub fn new(root: Root, machine: impl Into<String>, network: Box<dyn Network>) -> Self {
+        Self { root, machine: machine.into(), network, smbios: OnceLock::new() }
+    }
+
+    /// The root that everything is read below.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The firmware's tables, if there are any.
+    pub fn smbios(&self) -> Option<&Smbios> {
+        self.smbios.get_or_init(|| Smbios::read(&self.root)).as_ref()
+    }
+
+    /// The names of the network interfaces that count, in kernel order.
+    pub fn interface_names(&self) -> HwResult<Vec<String>> {
+        interfaces::names(&self.root)
+    }
+
+    /// The IP addresses of all interfaces; none if the kernel does not tell.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.network.addresses().unwrap_or_default()
+    }
+
+    /// One network interface.
+    ///
+    /// # Errors
+    /// Incompatible if it has no usable hardware address: the inventory leaves it out then.
+    pub fn interface(&self, name: &str, tools: &dyn Tools) -> HwResult<NetworkInterface> {
+        self.interface_with(name, &self.addresses(), tools)
+    }
+
+    /// Like [`Self::interface`], with [`Self::addresses`] taken once for many interfaces.
+    pub fn interface_with(&self, name: &str, addresses: &[Address], tools: &dyn Tools) -> HwResult<NetworkInterface> {
+        interfaces::read(&self.root, self.network.as_ref(), addresses, tools, name)
+    }
+
+    /// The processors.
+    pub fn cpu(&self) -> Cpu {
+        cpu::read(&self.root, &self.machine, self.smbios())
+    }
+
+    /// The main memory.
+    pub fn memory(&self) -> Memory {
+        memory::read(&self.root, self.smbios())
+    }
+
+    /// The disks, followed by the partitions if they are wanted.
+    ///
+    /// # Errors
+    /// `BlockDeviceError` if sysfs cannot be read.
+    pub fn disks(&self, include_partitions: bool) -> HwResult<Vec<Disk>> {
+        let mut found = disks::list(&self.root, Wanted::Disks)?;
+        if include_partitions {
+            found.extend(disks::list(&self.root, Wanted::Partitions)?);
+        }
+        Ok(found)
+    }
+
+    /// Manufacturer, product, serial number and firmware.
+    pub fn vendor(&self) -> SystemVendorInfo {
+        vendor::read(&self.root, self.smbios())
+    }
+
+    /// How the machine booted; `bootif` is the kernel parameter `BOOTIF`.
+    pub fn boot(&self, bootif: Option<&str>) -> BootInfo {
+        let mode = if self.root.is_dir("sys/firmware/efi") { "uefi" } else { "bios" };
+        BootInfo { current_boot_mode: mode.to_owned(), pxe_interface: bootif.map(str::to_owned) }
+    }
+
+    /// The kernel's host name.
+    pub fn hostname(&self) -> Option<String> {
+        self.root.trimmed("proc/sys/kernel/hostname")
+    }
+
+    /// The IPv4 address of the BMC: `None` without one, `0.0.0.0` if it has no address.
+    pub fn bmc_address(&self, tools: &dyn Tools) -> Option<String> {
+        bmc::has_ipmi_device(&self.root).then(|| bmc::address(tools)).flatten()
+    }
+
+    /// The IPv6 address of the BMC: `None` without one, `::/0` if it has no address.
+    pub fn bmc_v6_address(&self, tools: &dyn Tools) -> Option<String> {
+        bmc::has_ipmi_device(&self.root).then(|| bmc::v6_address(tools)).flatten()
+    }
+
+    /// The hardware address of the BMC: `None` without one.
+    ///
+    /// # Errors
+    /// Incompatible if there is a BMC but no channel of it has an address.
+    pub fn bmc_mac(&self, tools: &dyn Tools) -> HwResult<Option<String>> {
+        if bmc::has_ipmi_device(&self.root) { bmc::mac(tools) } else { Ok(None) }
+    }
+
+    /// The whole inventory as this manager alone sees it; in the agent, other managers have a say in every part.
+    ///
+    /// # Errors
+    /// As the single parts, but for what is incompatible: that is left out.
+    pub fn inventory(&self, bootif: Option<&str>, tools: &dyn Tools) -> HwResult<Inventory> {
+        let addresses = self.addresses();
+        let mut interfaces = Vec::new();
+        for name in self.interface_names()? {
+            interfaces.extend(unless_incompatible(self.interface_with(&name, &addresses, tools))?);
+        }
+        Ok(Inventory {
+            interfaces,
+            cpu: self.cpu(),
+            disks: self.disks(false)?.into_iter().map(|disk| disk.device).collect(),
+            memory: self.memory(),
+            bmc_address: self.bmc_address(tools),
+            bmc_v6address: self.bmc_v6_address(tools),
+            system_vendor: self.vendor(),
+            boot: self.boot(bootif),
+            hostname: self.hostname(),
+            bmc_mac: unless_incompatible(self.bmc_mac(tools))?.flatten(),
+            extra: std::collections::BTreeMap::new(),
+        })
+    }
+}
+
+fn unless_incompatible<T>(result: HwResult<T>) -> HwResult<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::Incompatible => Ok(None),
+        Err(error) => Err(error),
+    }
+}

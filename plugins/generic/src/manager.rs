@@ -1,0 +1,249 @@
+//! The manager that answers the host.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ipa_plugin_api::prelude::*;
+
+use crate::inventory::Collector;
+use crate::tools::{ToolError, ToolOutput, Tools};
+
+/// Kernel modules that let the ramdisk talk to a BMC.
+const IPMI_MODULES: [&str; 3] = ["ipmi_msghandler", "ipmi_devintf", "ipmi_si"];
+/// Longest time to load a kernel module; `ipmi_si` may wait for a slow BMC.
+const MODPROBE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Upstream's class and version, so that Ironic's records of the Python agent stay valid.
+#[derive(Debug)]
+pub struct GenericHardwareManager {
+    collector: Collector,
+    bmc: Mutex<Option<Bmc>>,
+}
+
+/// What the BMC said. Asking it takes seconds, so it is asked once.
+#[derive(Debug, Clone)]
+struct Bmc {
+    address: Option<String>,
+    v6_address: Option<String>,
+    mac: Option<String>,
+}
+
+impl HardwareManager for GenericHardwareManager {
+    fn new(_config: &Value) -> HwResult<Self> {
+        Ok(Self { collector: Collector::live(), bmc: Mutex::new(None) })
+    }
+
+    fn evaluate_hardware_support(&self, _cx: &Cx<'_>) -> HwResult<Support> {
+        Ok(Support::GENERIC)
+    }
+
+    /// Loads the IPMI modules; on a machine without a BMC that fails and does not matter.
+    fn initialize(&self, cx: &Cx<'_>) -> HwResult<()> {
+        for module in IPMI_MODULES {
+            let mut command = Command::new("modprobe").arg(module).deadline(MODPROBE_DEADLINE);
+            if let Err(error) = cx.run(&mut command).and_then(CommandOutput::check) {
+                cx.log(Level::Debug, "kernel module not loaded", &[("module", &module), ("error", &error.details())]);
+            }
+        }
+        Ok(())
+    }
+
+    fn list_network_interfaces(&self, cx: &Cx<'_>) -> HwResult<Vec<NetworkInterface>> {
+        let mut interfaces = Vec::new();
+        for name in self.collector.interface_names()? {
+            match cx.dispatch::<NetworkInterface>("get_interface_info", json!({"interface_name": name})) {
+                Ok(interface) => interfaces.push(interface),
+                Err(error) if error.is_method_not_found() => {
+                    cx.log(Level::Warning, "no manager could handle the interface", &[("interface", &name)]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        filter(cx, interfaces.into_iter().map(Device::Network), |device| match device {
+            Device::Network(interface) => Some(interface),
+            _ => None,
+        })
+    }
+
+    fn get_interface_info(&self, cx: &Cx<'_>, interface_name: &str) -> HwResult<NetworkInterface> {
+        self.collector.interface(interface_name, &HostTools(cx))
+    }
+
+    fn get_ipv4_addr(&self, _cx: &Cx<'_>, interface_name: &str) -> HwResult<Option<String>> {
+        let addresses = self.collector.addresses();
+        Ok(addresses
+            .iter()
+            .find(|address| address.interface == interface_name && address.ip.is_ipv4())
+            .map(|address| address.ip.to_string()))
+    }
+
+    fn get_cpus(&self, _cx: &Cx<'_>) -> HwResult<Cpu> {
+        Ok(self.collector.cpu())
+    }
+
+    fn get_memory(&self, _cx: &Cx<'_>) -> HwResult<Memory> {
+        Ok(self.collector.memory())
+    }
+
+    fn list_block_devices(&self, cx: &Cx<'_>, include_partitions: bool) -> HwResult<Vec<BlockDevice>> {
+        let disks = self.collector.disks(include_partitions)?;
+        filter(cx, disks.into_iter().map(|disk| Device::Block(disk.device)), |device| match device {
+            Device::Block(disk) => Some(disk),
+            _ => None,
+        })
+    }
+
+    fn get_bmc_address(&self, cx: &Cx<'_>) -> HwResult<Option<String>> {
+        Ok(self.collector.bmc_address(&HostTools(cx)))
+    }
+
+    fn get_bmc_v6address(&self, cx: &Cx<'_>) -> HwResult<Option<String>> {
+        Ok(self.collector.bmc_v6_address(&HostTools(cx)))
+    }
+
+    fn get_bmc_mac(&self, cx: &Cx<'_>) -> HwResult<Option<String>> {
+        self.collector.bmc_mac(&HostTools(cx))
+    }
+
+    fn get_boot_info(&self, cx: &Cx<'_>) -> HwResult<BootInfo> {
+        Ok(self.collector.boot(cx.kernel_params()?.get("BOOTIF").map(String::as_str)))
+    }
+
+    fn get_system_vendor_info(&self, _cx: &Cx<'_>) -> HwResult<SystemVendorInfo> {
+        Ok(self.collector.vendor())
+    }
+
+    fn list_hardware_info(&self, cx: &Cx<'_>) -> HwResult<Value> {
+        let skip_bmc = cx.node()?.is_some_and(|node| node["skip_bmc_detect"] == Value::Bool(true));
+        let bmc = if skip_bmc { Bmc { address: None, v6_address: None, mac: None } } else { self.bmc(cx)? };
+        let inventory = Inventory {
+            interfaces: self.list_network_interfaces(cx)?,
+            cpu: self.get_cpus(cx)?,
+            disks: self.list_block_devices(cx, false)?,
+            memory: self.get_memory(cx)?,
+            bmc_address: bmc.address,
+            bmc_v6address: bmc.v6_address,
+            system_vendor: self.get_system_vendor_info(cx)?,
+            boot: self.get_boot_info(cx)?,
+            hostname: self.collector.hostname(),
+            bmc_mac: bmc.mac,
+            extra: std::collections::BTreeMap::new(),
+        };
+        Ok(serde_json::to_value(inventory)?)
+    }
+
+    fn filter_device(&self, _cx: &Cx<'_>, device: Device) -> HwResult<Option<Device>> {
+        Ok(Some(device))
+    }
+}
+
+impl GenericHardwareManager {
+    fn bmc(&self, cx: &Cx<'_>) -> HwResult<Bmc> {
+        if let Some(bmc) = self.remembered_bmc().clone() {
+            return Ok(bmc);
+        }
+        // Asked without the lock: tools take their time.
+        let mac = match self.get_bmc_mac(cx) {
+            Err(error) if error.kind() == ErrorKind::Incompatible => None,
+            other => other?,
+        };
+        let bmc = Bmc { address: self.get_bmc_address(cx)?, v6_address: self.get_bmc_v6address(cx)?, mac };
+        *self.remembered_bmc() = Some(bmc.clone());
+        Ok(bmc)
+    }
+
+    fn remembered_bmc(&self) -> std::sync::MutexGuard<'_, Option<Bmc>> {
+        self.bmc.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Passes every device of a listing through all managers' `filter_device`. `pick` takes the kind of the listing out of
+/// the answer; a manager that changes the kind has removed the device from it.
+fn filter<T>(
+    cx: &Cx<'_>,
+    devices: impl Iterator<Item = Device>,
+    pick: impl Fn(Device) -> Option<T>,
+) -> HwResult<Vec<T>> {
+    let mut kept = Vec::new();
+    for device in devices {
+        let answer: Option<Device> = cx.dispatch("filter_device", json!({"device": device}))?;
+        kept.extend(answer.and_then(&pick));
+    }
+    Ok(kept)
+}
+
+/// The host's runner as the inventory's door to external programs.
+struct HostTools<'c>(&'c Cx<'c>);
+
+impl Tools for HostTools<'_> {
+    fn run(&self, argv: &[&str], deadline: Duration) -> Result<ToolOutput, ToolError> {
+        let (program, args) = argv.split_first().ok_or_else(|| ToolError::NotFound(String::new()))?;
+        let mut command = Command::new(*program).args(args.iter().copied()).deadline(deadline);
+        let output = self.0.run(&mut command).map_err(|error| match error.class() {
+            "FileNotFoundError" => ToolError::NotFound((*program).to_owned()),
+            _ => ToolError::Failed(error.details().to_owned()),
+        })?;
+        let status = match (output.timed_out, output.code, output.signal) {
+            (true, _, _) => return Err(ToolError::Failed(output.failure())),
+            (_, Some(code), _) => code,
+            (_, None, signal) => 128 + signal.unwrap_or_default(),
+        };
+        Ok(ToolOutput { status, stdout: output.stdout, stderr: output.stderr })
+    }
+}
+
+export_manager! {
+    GenericHardwareManager, name = "generic_hardware_manager", version = "1.2",
+    tools = ["modprobe", "ipmitool"],
+    methods {
+        initialize, list_network_interfaces, get_interface_info, get_ipv4_addr, get_cpus, get_memory,
+        list_block_devices, get_bmc_address, get_bmc_v6address, get_bmc_mac, get_boot_info, get_system_vendor_info,
+        list_hardware_info, filter_device,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipa_plugin_api::testing::{Bench, FakeHost, conformance};
+
+    use super::*;
+
+    #[test]
+    fn it_is_a_good_manager_without_steps() {
+        assert_eq!(conformance::<GenericHardwareManager>(), Vec::<String>::new());
+        let host = FakeHost::new();
+        let bench = Bench::<GenericHardwareManager>::new(&host).expect("made");
+        assert_eq!(bench.evaluate().expect("ranked"), Support::GENERIC);
+        for method in ["get_clean_steps", "get_deploy_steps", "get_service_steps"] {
+            assert_eq!(bench.call(method, json!({"node": {}, "ports": []})).expect(method), json!([]));
+        }
+    }
+
+    #[test]
+    fn the_boot_interface_comes_from_the_kernel_line() {
+        let host = FakeHost::new().kernel_param("BOOTIF", "01-52-54-00-12-34-56");
+        let bench = Bench::<GenericHardwareManager>::new(&host).expect("made");
+        let boot = bench.call("get_boot_info", json!({})).expect("told");
+        assert_eq!(boot["pxe_interface"], "01-52-54-00-12-34-56");
+    }
+
+    #[test]
+    fn another_manager_can_change_or_hide_a_device() {
+        let hidden = FakeHost::new().answer("filter_device", Ok(Value::Null));
+        let bench = Bench::<GenericHardwareManager>::new(&hidden).expect("made");
+        assert_eq!(bench.call("list_block_devices", json!({})).expect("listed"), json!([]));
+        let changed = json!({"kind": "block", "device": {"name": "/dev/acme", "size": 1}});
+        let host = FakeHost::new().answer("filter_device", Ok(changed));
+        let bench = Bench::<GenericHardwareManager>::new(&host).expect("made");
+        let disks = bench.call("list_block_devices", json!({})).expect("listed");
+        assert!(disks.as_array().is_some_and(|disks| disks.iter().all(|disk| disk["name"] == "/dev/acme")), "{disks}");
+    }
+
+    #[test]
+    fn a_missing_ipmi_module_is_not_fatal() {
+        let host = FakeHost::new();
+        let bench = Bench::<GenericHardwareManager>::new(&host).expect("made");
+        bench.call("initialize", json!({})).expect("goes on");
+        assert_eq!(host.commands_run().len(), 3);
+    }
+}
