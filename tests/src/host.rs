@@ -26,6 +26,7 @@ const AFTERMATH: Duration = Duration::from_secs(15);
 pub struct Builder {
     plugins: PluginDir,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// A host that listens. Dropping it kills it and fails the test if a process of it is left.
@@ -56,7 +57,7 @@ struct Lines {
 impl Host {
     /// A host with a plugin directory, standalone, on a free port of the loopback interface.
     pub fn with(plugins: PluginDir) -> Builder {
-        Builder { plugins, flags: Vec::new() }
+        Builder { plugins, flags: Vec::new(), environment: Vec::new() }
     }
 
     /// Its client.
@@ -167,6 +168,13 @@ impl Builder {
         self.flag("--deadline").flag(&format!("{name}={seconds}"))
     }
 
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts the host and returns once it listens.
     pub fn start(self) -> Host {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -180,6 +188,7 @@ impl Builder {
             .arg("--control-socket")
             .arg(control_socket(&self.plugins))
             .args(&self.flags)
+            .envs(self.environment)
             .env(processes::MARKER, &marker)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

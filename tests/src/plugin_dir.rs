@@ -89,6 +89,13 @@ impl PluginDir {
         self
     }
 
+    /// Adds text to the configuration file.
+    #[must_use]
+    pub fn with_config(mut self, text: &str) -> Self {
+        self.config.push_str(text);
+        self
+    }
+
     /// Writes a file into the directory, as root installs one.
     pub fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path().join(name);
