@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Client;
 use crate::plugin_dir::PluginDir;
+use crate::processes::Tag;
 use crate::{artifacts, processes};
 
 /// The token of every host here, as long as Ironic's.
@@ -26,7 +26,6 @@ const AFTERMATH: Duration = Duration::from_secs(15);
 pub struct Builder {
     plugins: PluginDir,
     flags: Vec<String>,
-    environment: Vec<(String, String)>,
 }
 
 /// A host that listens. Dropping it kills it and fails the test if a process of it is left.
@@ -36,7 +35,7 @@ pub struct Host {
     client: Client,
     address: String,
     log: Arc<Log>,
-    marker: String,
+    tag: Tag,
     plugins: PluginDir,
     finished: bool,
 }
@@ -57,7 +56,7 @@ struct Lines {
 impl Host {
     /// A host with a plugin directory, standalone, on a free port of the loopback interface.
     pub fn with(plugins: PluginDir) -> Builder {
-        Builder { plugins, flags: Vec::new(), environment: Vec::new() }
+        Builder { plugins, flags: Vec::new() }
     }
 
     /// Its client.
@@ -73,6 +72,11 @@ impl Host {
     /// Its process number.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What marks its processes.
+    pub fn tag(&self) -> Tag {
+        self.tag
     }
 
     /// Its control socket.
@@ -133,7 +137,7 @@ impl Host {
         // Neither fails for a child that has ended but for one that was waited for, which is fine too.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let left = processes::left_after(AFTERMATH, &self.marker, &self.plugins.path());
+        let left = processes::left_after(AFTERMATH, self.tag);
         processes::kill_left(&left);
         if !left.is_empty() && !std::thread::panicking() {
             panic!("the host left processes behind: {left:#?}\n{}", self.log());
@@ -168,18 +172,10 @@ impl Builder {
         self.flag("--deadline").flag(&format!("{name}={seconds}"))
     }
 
-    /// Sets an environment variable.
-    #[must_use]
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
     /// Starts the host and returns once it listens.
     pub fn start(self) -> Host {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let marker = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let mut child = Command::new(artifacts::host_binary())
+        let mut command = Command::new(artifacts::host_binary());
+        command
             .args(["run", "--standalone", "--agent-token", TOKEN, "--listen-host", "127.0.0.1", "--listen-port", "0"])
             .arg("--plugin-dir")
             .arg(self.plugins.path())
@@ -188,13 +184,10 @@ impl Builder {
             .arg("--control-socket")
             .arg(control_socket(&self.plugins))
             .args(&self.flags)
-            .envs(self.environment)
-            .env(processes::MARKER, &marker)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary was built");
+            .stderr(Stdio::piped());
+        let (mut child, tag) = processes::spawn_tagged(&mut command);
         let log = Arc::<Log>::default();
         let stderr = child.stderr.take().expect("piped");
         let reader = log.clone();
@@ -206,7 +199,7 @@ impl Builder {
         });
         let address = address.unwrap_or_default();
         let client = Client::new(&address, TOKEN);
-        let host = Host { child, client, address, log, marker, plugins: self.plugins, finished: false };
+        let host = Host { child, client, address, log, tag, plugins: self.plugins, finished: false };
         assert!(listening.is_some(), "the host does not listen:\n{}", host.log());
         host
     }

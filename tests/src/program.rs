@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::artifacts;
+use crate::{artifacts, processes};
 
 /// Longest time that a short command may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,13 +33,9 @@ impl Finished {
 
 /// Runs `ipa-host` with arguments to its end.
 pub fn ipa_host<S: AsRef<OsStr>>(arguments: &[S]) -> Finished {
-    let mut child = Command::new(artifacts::host_binary())
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary was built");
+    let mut command = Command::new(artifacts::host_binary());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = processes::spawn_untagged(&mut command);
     let (mut out, mut err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
     let (done, ended) = channel();
     let errors = std::thread::spawn(move || text_of(&mut err));

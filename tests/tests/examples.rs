@@ -37,11 +37,10 @@ fn with_device(script: &str) -> Host {
     fs::write(&tool, script).expect("our own directory");
     fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("our own file");
     let config = format!(
-        "[plugin:example_device]\nsysfs = {0}/sys\nfirmware_dir = {0}\ntarget_version = 2.4.0\n",
+        "[plugin:example_device]\nsysfs = {0}/sys\nfirmware_dir = {0}\ntool = {0}/examplectl\ntarget_version = 2.4.0\n",
         home.display()
     );
-    let path = format!("{}:/usr/bin:/bin", home.display());
-    Host::with(plugins.with_config(&config)).env("PATH", &path).start()
+    Host::with(plugins.with_config(&config)).start()
 }
 
 /// From the step list over the tool's own lines to the value that Ironic keeps.

@@ -167,7 +167,7 @@ async fn the_same_plugin_twice_is_noticed() {
 async fn in_process_isolation_runs_the_same_plugins() {
     let host = Host::with(PluginDir::with_acme()).flag("--isolation").flag("in-process").start();
     host.assert_well().await;
-    let workers = processes::of_host("no marker", &host.plugin_dir().path());
+    let workers = processes::tagged(host.tag());
     assert_eq!(workers.len(), 1, "the host alone: {workers:?}");
     assert_eq!(host.terminate(), 0);
 }

@@ -9,8 +9,6 @@ use ipa_plugin_api::prelude::*;
 
 use crate::device::Device;
 
-/// The vendor's tool. It is searched for in `PATH`, and `ipa-host plugins check` says if it is missing.
-const TOOL: &str = "examplectl";
 /// The manual says five minutes; a device with worn flash takes longer.
 const FLASH_DEADLINE: Duration = Duration::from_secs(30 * 60);
 const REPORT_DEADLINE: Duration = Duration::from_secs(30);
@@ -65,8 +63,8 @@ pub fn image(directory: &Path, version: &Version) -> HwResult<PathBuf> {
 /// Writes an image to a device. `progress` sees the percents that the tool prints.
 ///
 /// The host runs the tool: without a shell, with a deadline, and never longer than this call.
-pub fn flash(cx: &Cx<'_>, device: &Device, image: &Path, progress: &dyn Fn(u8)) -> HwResult<()> {
-    let mut command = Command::new(TOOL)
+pub fn flash(cx: &Cx<'_>, tool: &str, device: &Device, image: &Path, progress: &dyn Fn(u8)) -> HwResult<()> {
+    let mut command = Command::new(tool)
         .args(["flash", "--device", &device.address, "--image"])
         .arg(image.display().to_string())
         .deadline(FLASH_DEADLINE)
@@ -88,8 +86,8 @@ pub fn flash(cx: &Cx<'_>, device: &Device, image: &Path, progress: &dyn Fn(u8)) 
 }
 
 /// What the tool says of a device's state.
-pub fn report(cx: &Cx<'_>, device: &Device) -> HwResult<String> {
-    let mut command = Command::new(TOOL).args(["report", "--device", &device.address]).deadline(REPORT_DEADLINE);
+pub fn report(cx: &Cx<'_>, tool: &str, device: &Device) -> HwResult<String> {
+    let mut command = Command::new(tool).args(["report", "--device", &device.address]).deadline(REPORT_DEADLINE);
     Ok(cx.run(&mut command)?.check()?.stdout)
 }
 

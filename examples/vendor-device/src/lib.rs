@@ -51,13 +51,20 @@ pub struct Settings {
     pub sysfs: PathBuf,
     /// Where the firmware images are.
     pub firmware_dir: PathBuf,
+    /// The vendor's tool: a path, or a name that is searched for in `PATH`.
+    pub tool: String,
     /// The version that every device should run; none to upgrade only when the step names one.
     pub target_version: Option<Version>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { sysfs: "/sys".into(), firmware_dir: "/usr/share/example-device".into(), target_version: None }
+        Self {
+            sysfs: "/sys".into(),
+            firmware_dir: "/usr/share/example-device".into(),
+            tool: "examplectl".to_owned(),
+            target_version: None,
+        }
     }
 }
 
@@ -94,7 +101,10 @@ impl HardwareManager for ExampleDevice {
     /// What support wants to see goes with the logs that Ironic keeps of a failed deployment.
     fn collect_system_logs(&self, cx: &Cx<'_>) -> HwResult<()> {
         for device in device::find(&self.settings.sysfs)? {
-            cx.attach_log(&format!("example-device-{}", device.address), &firmware::report(cx, &device)?)?;
+            cx.attach_log(
+                &format!("example-device-{}", device.address),
+                &firmware::report(cx, &self.settings.tool, &device)?,
+            )?;
         }
         Ok(())
     }
@@ -141,7 +151,8 @@ impl ExampleDevice {
             return Ok(format!("{current} already"));
         }
         cx.log(Level::Info, "flashing", &[("device", &device.address), ("from", &current), ("to", target)]);
-        firmware::flash(cx, device, &firmware::image(&self.settings.firmware_dir, target)?, progress)?;
+        let image = firmware::image(&self.settings.firmware_dir, target)?;
+        firmware::flash(cx, &self.settings.tool, device, &image, progress)?;
         Ok(format!("{current} to {target}, active after the reboot"))
     }
 }
