@@ -1,8 +1,9 @@
 //! A running host.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ const AFTERMATH: Duration = Duration::from_secs(15);
 pub struct Builder {
     plugins: PluginDir,
     flags: Vec<String>,
+    makes_token: bool,
 }
 
 /// A host that listens. Dropping it kills it and fails the test if a process of it is left.
@@ -56,7 +58,7 @@ struct Lines {
 impl Host {
     /// A host with a plugin directory, standalone, on a free port of the loopback interface.
     pub fn with(plugins: PluginDir) -> Builder {
-        Builder { plugins, flags: Vec::new() }
+        Builder { plugins, flags: Vec::new(), makes_token: false }
     }
 
     /// Its client.
@@ -92,6 +94,16 @@ impl Host {
     /// All that it has logged so far.
     pub fn log(&self) -> String {
         self.log.lines.lock().expect("the reader does not panic").lines.join("\n")
+    }
+
+    /// All that it has written to standard output so far.
+    pub fn stdout(&self) -> String {
+        std::fs::read_to_string(stdout_file(&self.plugins)).expect("the host was started with it")
+    }
+
+    /// The file with the token, if the host made one.
+    pub fn token_file(&self) -> PathBuf {
+        token_file(&self.plugins)
     }
 
     /// Waits for a log line that has all these parts and gives it.
@@ -172,11 +184,17 @@ impl Builder {
         self.flag("--deadline").flag(&format!("{name}={seconds}"))
     }
 
+    /// Gives it no token, so that it makes one.
+    #[must_use]
+    pub fn makes_token(self) -> Self {
+        Self { makes_token: true, ..self }
+    }
+
     /// Starts the host and returns once it listens.
     pub fn start(self) -> Host {
         let mut command = Command::new(artifacts::host_binary());
         command
-            .args(["run", "--standalone", "--agent-token", TOKEN, "--listen-host", "127.0.0.1", "--listen-port", "0"])
+            .args(["run", "--standalone", "--listen-host", "127.0.0.1", "--listen-port", "0"])
             .arg("--plugin-dir")
             .arg(self.plugins.path())
             .arg("--config-file")
@@ -185,8 +203,13 @@ impl Builder {
             .arg(control_socket(&self.plugins))
             .args(&self.flags)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(File::create(stdout_file(&self.plugins)).expect("our own directory"))
             .stderr(Stdio::piped());
+        if self.makes_token {
+            command.arg("--agent-token-file").arg(token_file(&self.plugins));
+        } else {
+            command.args(["--agent-token", TOKEN]);
+        }
         let (mut child, tag) = processes::spawn_tagged(&mut command);
         let log = Arc::<Log>::default();
         let stderr = child.stderr.take().expect("piped");
@@ -198,7 +221,8 @@ impl Builder {
             Some(line[start..].split([' ', '"']).next().unwrap_or_default().trim_end_matches('/').to_owned())
         });
         let address = address.unwrap_or_default();
-        let client = Client::new(&address, TOKEN);
+        let made = std::fs::read_to_string(token_file(&self.plugins)).unwrap_or_default();
+        let client = Client::new(&address, if self.makes_token { made.trim() } else { TOKEN });
         let host = Host { child, client, address, log, tag, plugins: self.plugins, finished: false };
         assert!(listening.is_some(), "the host does not listen:\n{}", host.log());
         host
@@ -244,6 +268,13 @@ impl Log {
 }
 
 fn control_socket(plugins: &PluginDir) -> PathBuf {
-    let home: &Path = plugins.home();
-    home.join("control.sock")
+    plugins.home().join("control.sock")
+}
+
+fn stdout_file(plugins: &PluginDir) -> PathBuf {
+    plugins.home().join("stdout")
+}
+
+fn token_file(plugins: &PluginDir) -> PathBuf {
+    plugins.home().join("agent-token")
 }
