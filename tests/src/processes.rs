@@ -47,7 +47,7 @@ fn with_own_limit<T>(tag: Option<Tag>, work: impl FnOnce() -> T) -> T {
     let _held = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(Tag(tag)) = tag else { return work() };
     let before = getrlimit(Resource::Msgqueue);
-    let tagged = Rlimit { current: Some(tag), ..before.clone() };
+    let tagged = Rlimit { current: Some(tag), ..before };
     setrlimit(Resource::Msgqueue, tagged).expect("a limit can be lowered");
     let result = work();
     setrlimit(Resource::Msgqueue, before).expect("a limit can be raised to where it was");
