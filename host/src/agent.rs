@@ -1,5 +1,6 @@
 //! The state that all parts of the agent share.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -239,7 +240,7 @@ impl Agent {
 
     /// Cuts the machine off, after the API has stopped: sets every network interface down, and then never returns, so
     /// that the boot unit does not start the agent again.
-    pub async fn lockdown_tail(&self) {
+    pub async fn lockdown_tail(&self) -> Infallible {
         info!(self.log(), "locking down the system");
         for interface in self.interfaces().await {
             let request = Request::new(["ip", "link", "set", "dev", &interface, "down"]).deadline(LINK_DOWN_DEADLINE);
@@ -320,6 +321,25 @@ mod tests {
         assert_eq!(agent.status_json(), r#"{"started_at":null,"version":"1.2.3"}"#);
         agent.mark_started_at(1_764_000_000.5);
         assert_eq!(agent.status_json(), r#"{"started_at":1764000000.5,"version":"1.2.3"}"#);
+    }
+
+    #[tokio::test]
+    async fn the_lockdown_tries_every_interface_and_never_returns() {
+        let agent = agent_with(Settings::default());
+        agent.lock_down();
+        let log = || agent.logging().ring().text();
+        tokio::select! {
+            _ = agent.lockdown_tail() => unreachable!(),
+            () = async {
+                while !log().contains("system locked down") {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            } => {}
+        }
+        // The fake managers name an interface that is not there, one that looks like an option, and the loopback.
+        let log = log();
+        assert_eq!(log.matches("interface stays up").count(), 1, "{log}");
+        assert!(log.contains("interface stays up interface=nic-of-a-test"), "{log}");
     }
 
     #[tokio::test]

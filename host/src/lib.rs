@@ -10,13 +10,14 @@
 //!
 //! and back the same way.
 //!
-//! * [`cli`] and [`config`]: what the agent is told, and by whom.
+//! * [`program`]: the commands a person calls, and the agent's life. [`cli`] and [`config`]: what the agent is told, and by whom.
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
 //! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines.
 
 pub mod agent;
+pub mod api;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -25,7 +26,9 @@ pub mod errors;
 pub mod extensions;
 pub mod log;
 pub mod managers;
+pub mod plugins;
 pub mod process;
+pub mod program;
 #[cfg(test)]
 mod testing;
 pub mod token;

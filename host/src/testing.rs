@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::agent::{Agent, Settings};
 use crate::errors;
+use crate::extensions::{self, CommandSpec, Extension, Kind};
 use crate::log::Logging;
 use crate::managers::{Answer, BoxFuture, CallContext, Managers};
 use crate::process::{Runner, Spawner};
@@ -157,11 +158,30 @@ impl Managers for FakeManagers {
     }
 }
 
+/// Commands that no Ironic sends, for the paths that ours do not take.
+static PROBE: Extension = Extension {
+    name: "probe",
+    commands: &[
+        CommandSpec::new("block", Kind::Sync, |call| {
+            Box::pin(async move { call.agent.managers().dispatch(&call.call, "acme_block", json!({})).await })
+        }),
+        CommandSpec::new("text", Kind::Sync, |_| Box::pin(async { Ok(json!("hello")) })),
+        CommandSpec::new("async_text", Kind::Async, |_| Box::pin(async { Ok(json!("hello")) })),
+        CommandSpec::new("panic", Kind::Sync, |_| Box::pin(async { panic!("a defect") })),
+        CommandSpec::new("async_panic", Kind::Async, |_| Box::pin(async { panic!("a defect") })),
+        CommandSpec::new("fail", Kind::Sync, |_| Box::pin(async { Err(HwError::clock_sync("no time")) })),
+        CommandSpec::new("refuse", Kind::Sync, |_| Box::pin(async { Err(HwError::invalid_command_params("odd")) })),
+        CommandSpec::new("foreign", Kind::Sync, |_| Box::pin(async { Err(HwError::other("KeyError", "'x'")) })),
+    ],
+};
+
 /// An agent with the fake managers, and these.
 pub(crate) fn agent_and_managers(settings: Settings) -> (Arc<Agent>, Arc<FakeManagers>) {
     let managers = Arc::new(FakeManagers::default());
     let runner = Runner::with_shim(Spawner::start().unwrap(), Vec::new());
-    (Agent::new(settings, managers.clone(), runner, Logging::to(std::io::sink, true)), managers)
+    let extensions = Box::leak([extensions::ALL, &[&PROBE]].concat().into_boxed_slice());
+    let logging = Logging::to(std::io::sink, true);
+    (Agent::with_extensions(settings, managers.clone(), runner, logging, extensions), managers)
 }
 
 /// An agent with the fake managers.

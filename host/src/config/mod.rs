@@ -75,15 +75,15 @@ impl Files {
         self.values.get(&(section.to_owned(), key.to_owned())).map(String::as_str)
     }
 
-    /// The sections `[plugin:NAME]`, each as a JSON object of texts, by name.
-    pub fn plugin_sections(&self) -> BTreeMap<String, Value> {
+    /// The sections `[plugin:NAME]`, each as an object of texts, by name.
+    pub fn plugin_sections(&self) -> BTreeMap<String, Map<String, Value>> {
         let mut sections: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
         for ((section, key), value) in &self.values {
             if let Some(name) = section.strip_prefix("plugin:") {
                 sections.entry(name.trim().to_owned()).or_default().insert(key.clone(), Value::from(value.as_str()));
             }
         }
-        sections.into_iter().map(|(name, section)| (name, Value::Object(section))).collect()
+        sections
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
         write("ignored.txt", "nonsense");
         let files = Files::read(&[first], &[directory.path().to_owned()]).expect("readable");
         assert_eq!(files.get("DEFAULT", "debug"), Some("true"));
-        assert_eq!(files.plugin_sections()["acme"], serde_json::json!({"keep": "1", "url": "c"}));
+        assert_eq!(Value::Object(files.plugin_sections()["acme"].clone()), serde_json::json!({"keep": "1", "url": "c"}));
     }
 
     #[test]

@@ -103,7 +103,7 @@ async fn the_deadline_ends_the_whole_group() {
         .deadline(Duration::from_millis(300))
         .on_line(move |stream, line| {
             if stream == Stream::Out {
-                seen.lock().unwrap().push(line.to_owned())
+                seen.lock().unwrap().push(line.to_owned());
             }
         });
     let error = runner().run(request).await.unwrap_err();

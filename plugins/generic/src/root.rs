@@ -4,8 +4,11 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// The most that is read from a text file of sysfs or the udev database; a page of sysfs is 4 KiB.
+/// The most that is read from a text file such as an entry of the udev database.
 const TEXT_LIMIT: u64 = 64 * 1024;
+
+/// What an attribute of sysfs holds at most.
+const PAGE: usize = 4096;
 
 /// A directory that stands for `/`.
 ///
@@ -47,12 +50,19 @@ impl Root {
         self.bytes(relative, limit).map(lossy)
     }
 
-    /// A text file without the white space around its content, if it can be read.
-    pub fn trimmed(&self, relative: impl AsRef<Path>) -> Option<String> {
-        self.text(relative).ok().map(|text| text.trim().to_owned())
+    /// An attribute of sysfs or a sysctl: the kernel gives all of it in one read, of which there are hundreds.
+    pub fn attribute(&self, relative: impl AsRef<Path>) -> io::Result<String> {
+        let mut page = [0; PAGE];
+        let length = fs::File::open(self.path(relative))?.read(&mut page)?;
+        Ok(String::from_utf8_lossy(&page[..length]).into_owned())
     }
 
-    /// The number in a sysfs attribute.
+    /// An attribute without the white space around its content, if it can be read.
+    pub fn trimmed(&self, relative: impl AsRef<Path>) -> Option<String> {
+        self.attribute(relative).ok().map(|text| text.trim().to_owned())
+    }
+
+    /// The number in an attribute.
     pub fn number(&self, relative: impl AsRef<Path>) -> Option<u64> {
         self.trimmed(relative)?.parse().ok()
     }

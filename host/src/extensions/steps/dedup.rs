@@ -48,12 +48,12 @@ pub(super) fn deduplicate(kind: StepKind, answers: Vec<Answer>) -> HwResult<List
             return Err(malformed(
                 kind,
                 &answer.class_name,
-                format!("answered {} instead of a list", shape(&answer.value)),
+                &format!("answered {} instead of a list", shape(&answer.value)),
             ));
         };
         for (index, step) in steps.into_iter().enumerate() {
             let (name, priority, step) =
-                parse(step).map_err(|why| malformed(kind, &answer.class_name, format!("step {index}: {why}")))?;
+                parse(step).map_err(|why| malformed(kind, &answer.class_name, &format!("step {index}: {why}")))?;
             let candidate =
                 Candidate { class_name: answer.class_name.clone(), support: answer.support, priority, step };
             match places.get(&name) {
@@ -102,7 +102,7 @@ fn shape(value: &Value) -> &'static str {
     }
 }
 
-fn malformed(kind: StepKind, manager: &str, what: String) -> HwError {
+fn malformed(kind: StepKind, manager: &str, what: &str) -> HwError {
     HwError::command_execution(format!(
         "manager {manager}, {}: {what}. The plugin must be corrected or taken out of the plugin directory.",
         kind.list_method()

@@ -8,7 +8,7 @@ use ipa_plugin_api::error::{HwError, HwResult};
 
 use super::ipmitool::{active_ipv6, has_usable_ipv6, ip_address, is_real_mac, mac_address, speaks_ipv6};
 use crate::root::Root;
-use crate::tools::{ToolError, Tools};
+use crate::tools::{ToolError, ToolOutput, Tools};
 
 /// Of the 16 channels of IPMI only these can be LAN channels.
 const CHANNELS: std::ops::RangeInclusive<u8> = 1..=11;
@@ -35,12 +35,13 @@ pub fn has_ipmi_device(root: &Root) -> bool {
 pub fn address(tools: &dyn Tools) -> Option<String> {
     for channel in CHANNELS {
         match ask(tools, &["lan", "print", &channel.to_string()]) {
-            Answer::Text(lan) => {
-                let found = ip_address(&lan).filter(|ip| ip.parse::<IpAddr>().is_ok());
+            Answer::Output(lan) => {
+                let found = ip_address(&lan.stdout).filter(|ip| ip.parse::<IpAddr>().is_ok());
                 if let Some(ip) = found.filter(|ip| *ip != "0.0.0.0") {
                     return Some(ip.to_owned());
                 }
             }
+            Answer::NoChannel => {}
             Answer::Missing => break,
             Answer::Stuck => return None,
         }
@@ -54,18 +55,19 @@ pub fn v6_address(tools: &dyn Tools) -> Option<String> {
         let channel = channel.to_string();
         let print = |what: &str| ask(tools, &["lan6", "print", &channel, what]);
         match print("enables") {
-            Answer::Text(enables) if speaks_ipv6(&enables) => {}
-            Answer::Text(_) => continue,
+            Answer::Output(enables) if speaks_ipv6(&enables.stdout) => {}
+            Answer::Output(_) | Answer::NoChannel => continue,
             Answer::Missing => break,
             Answer::Stuck => return None,
         }
         for (kind, dynamic) in [("dynamic_addr", true), ("static_addr", false)] {
             match print(kind) {
-                Answer::Text(text) => {
-                    if let Some(ip) = active_ipv6(&text, dynamic) {
+                Answer::Output(list) if list.status == 0 => {
+                    if let Some(ip) = active_ipv6(&list.stdout, dynamic) {
                         return Some(ip.to_string());
                     }
                 }
+                Answer::Output(_) | Answer::NoChannel => {}
                 Answer::Missing => break,
                 Answer::Stuck => return None,
             }
@@ -82,15 +84,16 @@ pub fn mac(tools: &dyn Tools) -> HwResult<Option<String>> {
     for channel in CHANNELS {
         let channel = channel.to_string();
         let lan = match ask(tools, &["lan", "print", &channel]) {
-            Answer::Text(lan) => lan,
+            Answer::Output(lan) => lan.stdout,
+            Answer::NoChannel => continue,
             Answer::Missing => break,
             Answer::Stuck => return Ok(None),
         };
         let (Some(ip), Some(mac)) = (ip_address(&lan), mac_address(&lan)) else { continue };
         if ip == "0.0.0.0" {
             match ask(tools, &["lan6", "print", &channel]) {
-                Answer::Text(lan6) if has_usable_ipv6(&lan6) => {}
-                Answer::Text(_) => continue,
+                Answer::Output(lan6) if has_usable_ipv6(&lan6.stdout) => {}
+                Answer::Output(_) | Answer::NoChannel => continue,
                 Answer::Missing => break,
                 Answer::Stuck => return Ok(None),
             }
@@ -103,20 +106,22 @@ pub fn mac(tools: &dyn Tools) -> HwResult<Option<String>> {
 }
 
 enum Answer {
-    /// Standard output, which is empty for a channel that does not exist.
-    Text(String),
+    /// ipmitool came to its end. Its status seldom matters: it fails on parameters that a BMC lacks, after printing
+    /// the others.
+    Output(ToolOutput),
+    /// ipmitool says that there is no such channel.
+    NoChannel,
     /// There is no ipmitool.
     Missing,
     /// The BMC or its driver hangs.
     Stuck,
 }
 
-/// The exit status does not matter: ipmitool fails on parameters that a BMC lacks, after printing the others.
 fn ask(tools: &dyn Tools, arguments: &[&str]) -> Answer {
     let argv: Vec<&str> = std::iter::once("ipmitool").chain(arguments.iter().copied()).collect();
     match tools.run(&argv, DEADLINE) {
-        Ok(output) if output.stderr.starts_with("Invalid channel") => Answer::Text(String::new()),
-        Ok(output) => Answer::Text(output.stdout),
+        Ok(output) if output.stderr.starts_with("Invalid channel") => Answer::NoChannel,
+        Ok(output) => Answer::Output(output),
         Err(ToolError::NotFound(_)) => Answer::Missing,
         Err(ToolError::Failed(_)) => Answer::Stuck,
     }
@@ -131,6 +136,8 @@ mod tests {
     use crate::tools::fake::Table;
 
     const LAN: &str = include_str!("../../fixtures/ipmitool/lan-print");
+    const UNSET: &str = include_str!("../../fixtures/ipmitool/lan-print-unset");
+    const NO_SUCH_CHANNEL: &str = include_str!("../../fixtures/ipmitool/no-such-channel");
     const LAN6: &str = include_str!("../../fixtures/ipmitool/lan6-print");
     const DYNAMIC: &str = include_str!("../../fixtures/ipmitool/lan6-dynamic-addr");
     const STATIC: &str = include_str!("../../fixtures/ipmitool/lan6-static-addr");
@@ -138,11 +145,10 @@ mod tests {
     /// A BMC whose channels are all invalid but those that a test sets.
     fn bmc() -> Table {
         CHANNELS.fold(Table::default(), |table, channel| {
-            let invalid = format!("Invalid channel: {channel}\n");
             table
-                .exits(&format!("ipmitool lan print {channel}"), 1, &invalid)
-                .exits(&format!("ipmitool lan6 print {channel}"), 1, &invalid)
-                .exits(&format!("ipmitool lan6 print {channel} enables"), 1, &invalid)
+                .exits(&format!("ipmitool lan print {channel}"), 1, NO_SUCH_CHANNEL)
+                .exits(&format!("ipmitool lan6 print {channel}"), 1, NO_SUCH_CHANNEL)
+                .exits(&format!("ipmitool lan6 print {channel} enables"), 1, NO_SUCH_CHANNEL)
         })
     }
 
@@ -152,10 +158,10 @@ mod tests {
 
     #[test]
     fn the_first_channel_with_an_address_wins() {
-        let tools = bmc().says("ipmitool lan print 2", &unset()).says("ipmitool lan print 8", LAN);
+        let tools = bmc().says("ipmitool lan print 2", UNSET).says("ipmitool lan print 8", LAN);
         assert_eq!(address(&tools).as_deref(), Some("192.168.10.21"));
         assert_eq!(tools.asked.borrow().len(), 8);
-        assert_eq!(address(&bmc().says("ipmitool lan print 1", &unset())).as_deref(), Some("0.0.0.0"));
+        assert_eq!(address(&bmc().says("ipmitool lan print 1", UNSET)).as_deref(), Some("0.0.0.0"));
     }
 
     #[test]
@@ -180,11 +186,14 @@ mod tests {
         let by_v6 = bmc().says("ipmitool lan print 1", &unset()).says("ipmitool lan6 print 1", LAN6);
         assert_eq!(mac(&by_v6).unwrap().as_deref(), Some("ac:1f:6b:00:11:22"));
 
+        let no_v6 =
+            bmc().says("ipmitool lan print 1", &unset()).exits("ipmitool lan6 print 1", 1, "Invalid channel: 1\n");
+        assert_eq!(mac(&no_v6).unwrap_err().kind(), ErrorKind::Incompatible);
         let link_local = LAN6.replace("2001:db8", "fe80");
         let unused = bmc().says("ipmitool lan print 1", &unset()).says("ipmitool lan6 print 1", &link_local);
         assert_eq!(mac(&unused).unwrap_err().kind(), ErrorKind::Incompatible);
-        let zero = LAN.replace("ac:1f:6b:00:11:22", "00:00:00:00:00:00");
-        assert_eq!(mac(&bmc().says("ipmitool lan print 1", &zero)).unwrap_err().kind(), ErrorKind::Incompatible);
+        let zero = bmc().says("ipmitool lan print 1", UNSET);
+        assert_eq!(mac(&zero).unwrap_err().kind(), ErrorKind::Incompatible);
     }
 
     #[test]

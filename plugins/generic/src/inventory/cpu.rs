@@ -11,7 +11,7 @@ const CPUS: &str = "sys/devices/system/cpu";
 const PROCESSOR: u8 = 4;
 
 /// Reads the processors. `machine` is the kernel's architecture name.
-pub fn read(root: &Root, machine: &str, smbios: Option<&Smbios>) -> Cpu {
+pub(super) fn read(root: &Root, machine: &str, smbios: Option<&Smbios>) -> Cpu {
     let info = CpuInfo::read(root, machine);
     let present = cpu_list(root, "present").unwrap_or_default();
     Cpu {

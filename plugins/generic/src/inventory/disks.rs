@@ -59,16 +59,13 @@ pub fn list(root: &Root, wanted: Wanted) -> HwResult<Vec<Disk>> {
         if root.number(format!("{}/hidden", whole.directory)).unwrap_or(0) != 0 {
             continue;
         }
-        match wanted {
-            Wanted::Disks => found.extend(whole.describe(wanted, &by_path)),
-            Wanted::Partitions => {
-                found.extend(whole.describe(wanted, &by_path));
-                for part in root.names(&whole.directory).unwrap_or_default() {
-                    if is_partition_of(&part, name) {
-                        let directory = format!("{}/{part}", whole.directory);
-                        let entry = Entry { root, name: &part, directory, parent: Some(&whole.directory) };
-                        found.extend(entry.describe(wanted, &by_path));
-                    }
+        found.extend(whole.describe(wanted, &by_path));
+        if wanted == Wanted::Partitions {
+            for part in root.names(&whole.directory).unwrap_or_default() {
+                if is_partition_of(&part, name) {
+                    let directory = format!("{}/{part}", whole.directory);
+                    let entry = Entry { root, name: &part, directory, parent: Some(&whole.directory) };
+                    found.extend(entry.describe(wanted, &by_path));
                 }
             }
         }
@@ -104,7 +101,7 @@ impl Entry<'_> {
 
     /// An attribute as lsblk shows it: only the line end is cut off, and an empty one is none.
     fn raw(&self, attribute: &str) -> Option<String> {
-        let text = self.root.text(format!("{}/{attribute}", self.directory)).ok()?;
+        let text = self.root.attribute(format!("{}/{attribute}", self.directory)).ok()?;
         Some(text.strip_suffix('\n').unwrap_or(&text)).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 

@@ -40,6 +40,9 @@ pub fn read(
     tools: &dyn Tools,
     name: &str,
 ) -> HwResult<NetworkInterface> {
+    if name.contains('/') || matches!(name, "" | "." | "..") {
+        return Err(HwError::incompatible(format!("{name:?} is no name of a network interface")));
+    }
     let attribute = |path: &str| root.trimmed(format!("{NET}/{name}/{path}"));
     let mac_address = mac_address(root, network, name)
         .ok_or_else(|| HwError::incompatible(format!("network interface {name} has no usable hardware address")))?;
@@ -195,7 +198,7 @@ mod tests {
     fn an_interface_without_a_usable_address_is_left_out() {
         let tree = Tree::new();
         tree.file("sys/class/net/usb0/address", "FA:16:3e:00:00:01\n").file("sys/class/net/tun0/address", "\n");
-        for name in ["usb0", "tun0", "gone0"] {
+        for name in ["usb0", "tun0", "gone0", "../net/usb0", ".."] {
             let error = read(&tree.root(), &Fake::default(), &[], &Table::default(), name).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Incompatible);
             assert!(error.details().contains(name), "{error}");

@@ -116,9 +116,7 @@ pub(super) fn has_usable_ipv6(lan6: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// `lan print 1` after `ipmi_lanp.c`, as a Supermicro BMC fills it (shortened).
     const LAN: &str = include_str!("../../fixtures/ipmitool/lan-print");
-    /// `lan6 print 1` after `ipmi_lanp6.c` (shortened).
     const LAN6: &str = include_str!("../../fixtures/ipmitool/lan6-print");
     const DYNAMIC: &str = include_str!("../../fixtures/ipmitool/lan6-dynamic-addr");
     const STATIC: &str = include_str!("../../fixtures/ipmitool/lan6-static-addr");

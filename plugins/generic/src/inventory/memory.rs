@@ -15,7 +15,7 @@ const DEVICE: u8 = 17;
 const MIB: u64 = 1024 * 1024;
 
 /// Total is what the kernel manages, physical what the firmware lists or, failing that, what the kernel found.
-pub fn read(root: &Root, smbios: Option<&Smbios>) -> Memory {
+pub(super) fn read(root: &Root, smbios: Option<&Smbios>) -> Memory {
     let total = total(root);
     let banks = smbios.map_or(0, installed);
     // Firmware that lists less than the kernel has is not believed (as lshw does).
@@ -70,11 +70,9 @@ fn installed(smbios: &Smbios) -> u64 {
                     has_memory = true;
                 }
             }
-            DEVICE => {
-                if !structure.word(0x04).is_some_and(|array| elsewhere.contains(&array)) {
-                    has_memory = true;
-                    bytes = bytes.saturating_add(device_size(&structure, smbios.version()));
-                }
+            DEVICE if !structure.word(0x04).is_some_and(|array| elsewhere.contains(&array)) => {
+                has_memory = true;
+                bytes = bytes.saturating_add(device_size(&structure, smbios.version()));
             }
             _ => {}
         }

@@ -13,15 +13,18 @@ pub mod interfaces;
 mod ipmitool;
 mod memory;
 pub mod network;
+#[cfg(test)]
+mod parity;
 pub mod smbios;
 mod transport;
 mod udev;
+mod usb;
 mod vendor;
 
 use std::sync::OnceLock;
 
 use ipa_plugin_api::error::{ErrorKind, HwResult};
-use ipa_plugin_api::inventory::{BootInfo, Cpu, Inventory, Memory, NetworkInterface, SystemVendorInfo};
+use ipa_plugin_api::inventory::{BootInfo, Cpu, Inventory, Memory, NetworkInterface, SystemVendorInfo, UsbDevice};
 
 use self::disks::{Disk, Wanted};
 use self::network::{Address, Kernel, Network};
@@ -111,6 +114,11 @@ impl Collector {
     /// Manufacturer, product, serial number and firmware.
     pub fn vendor(&self) -> SystemVendorInfo {
         vendor::read(&self.root, self.smbios())
+    }
+
+    /// The USB devices that are nothing else, as upstream finds them; not a part of the inventory.
+    pub fn usb_devices(&self) -> Vec<UsbDevice> {
+        usb::list(&self.root)
     }
 
     /// How the machine booted; `bootif` is the kernel parameter `BOOTIF`.

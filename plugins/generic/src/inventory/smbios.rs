@@ -93,14 +93,9 @@ impl Structure<'_> {
         self.formatted[0]
     }
 
-    /// Length of the formatted part.
-    pub fn len(&self) -> usize {
+    /// Length of the formatted part, which grew with the versions of the specification.
+    pub fn length(&self) -> usize {
         self.formatted.len()
-    }
-
-    /// Whether it has nothing but its header.
-    pub fn is_empty(&self) -> bool {
-        self.formatted.len() == HEADER
     }
 
     /// The handle that other structures refer to it by.
@@ -191,7 +186,7 @@ mod tests {
         assert_eq!((found[0].kind(), found[0].handle()), (1, 7));
         assert_eq!([4, 5, 6, 7, 99].map(|offset| found[0].string(offset)), ["Acme", "Server", "", "", ""]);
         assert_eq!((found[0].word(7), found[0].dword(4)), (None, Some(0x0009_0201)));
-        assert!(found[1].is_empty());
+        assert_eq!(found[1].length(), HEADER);
     }
 
     #[test]

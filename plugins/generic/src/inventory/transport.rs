@@ -14,7 +14,7 @@ pub(super) fn of_block(root: &Root, name: &str, device: Option<&Path>) -> Option
     };
     let host_is = |class: &str| root.is_dir(format!("sys/class/{class}_host/host{host}"));
     let host_says = |class: &str, attribute: &str| {
-        let text = root.text(format!("sys/class/{class}_host/host{host}/{attribute}")).ok()?;
+        let text = root.attribute(format!("sys/class/{class}_host/host{host}/{attribute}")).ok()?;
         text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
     };
     let scsi_device = format!("sys/bus/scsi/devices/{address}");

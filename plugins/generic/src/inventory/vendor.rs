@@ -15,7 +15,7 @@ const SYSTEM: u8 = 1;
 const CHASSIS: u8 = 3;
 
 /// Manufacturer, product, serial number and firmware of the machine; texts are empty where nothing is known.
-pub fn read(root: &Root, smbios: Option<&Smbios>) -> SystemVendorInfo {
+pub(super) fn read(root: &Root, smbios: Option<&Smbios>) -> SystemVendorInfo {
     let mut info = smbios.map(from_smbios).unwrap_or_default();
     if root.is_dir(DEVICE_TREE) {
         from_device_tree(root, &mut info);
@@ -42,7 +42,7 @@ fn from_smbios(smbios: &Smbios) -> SystemVendorInfo {
                 set_serial(&mut info, structure.string(0x07));
                 // SKU and family came together, with version 2.4.
                 let sku = structure.string(0x19);
-                if structure.len() >= 0x1b && !sku.is_empty() {
+                if structure.length() >= 0x1b && !sku.is_empty() {
                     info.product_name = format!("{} ({sku})", info.product_name).trim().to_owned();
                 }
             }

@@ -1,0 +1,7 @@
+//! The API over real sockets, with fake managers behind it.
+
+mod client;
+mod commands;
+mod limits;
+mod shutdown;
+mod upstream;

@@ -1,0 +1,221 @@
+//! From a directory to ranked managers, and the plugin side as the rest of the agent sees it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use ipa_plugin_api::error::HwResult;
+use serde_json::{Value, json};
+use slog::{Logger, error, info, warn};
+use tokio::task::JoinSet;
+
+use super::dispatch::{self, After};
+use super::explain::{self, Explanation};
+use super::host::Host;
+use super::link::Link;
+use super::manager::{Manager, evaluate};
+use super::options::Options;
+use super::refusal::Refusal;
+use super::scope::Origin;
+use super::status::{self, LeftOut, Status};
+use super::vet::{self, Vetted};
+use super::{rank, scan, text, trust};
+use crate::managers::{Answer, BoxFuture, CallContext, Managers};
+use crate::process::Runner;
+
+/// Plugins of one directory, loaded, ranked and kept running.
+#[derive(Debug)]
+pub struct Registry {
+    host: Arc<Host>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Registry {
+    /// Loads every plugin of the directory, ranks the managers that support this machine and initializes them in
+    /// that order. What is wrong with one plugin is logged and harms no other; a registry without managers answers
+    /// every dispatch with `HardwareManagerNotFound`.
+    pub async fn start(options: Options, runner: Runner, logger: Logger) -> Self {
+        let start = Instant::now();
+        let host = Arc::new(Host::new(options, runner, logger));
+        let directory = host.options.directory.clone();
+        let (vetted, mut left_out) = tokio::task::spawn_blocking(move || vet_all(&directory)).await.unwrap_or_default();
+        let (vetted, duplicates) = without_duplicates(vetted);
+        left_out.extend(duplicates);
+
+        let mut starting = JoinSet::new();
+        for plugin in vetted {
+            let host = Arc::clone(&host);
+            starting.spawn(async move { start_one(&host, plugin).await });
+        }
+        let mut managers = Vec::new();
+        while let Some(started) = starting.join_next().await {
+            match started {
+                Ok(Ok(manager)) => managers.push(Arc::new(manager)),
+                Ok(Err(reason)) => left_out.push(*reason),
+                Err(error) => error!(host.logger, "starting a plugin ended without a result: {error}"),
+            }
+        }
+        managers.sort_by(|left, right| rank::order((left.support, &left.manifest), (right.support, &right.manifest)));
+        left_out.sort_by(|left, right| left.file.cmp(&right.file));
+        for left in &left_out {
+            if left.unsupported {
+                info!(host.logger, "{left}");
+            } else {
+                warn!(host.logger, "{left}");
+            }
+        }
+        for (place, manager) in managers.iter().enumerate() {
+            info!(host.logger, "hardware manager found: {manager}"; "rank" => place + 1);
+        }
+        if managers.is_empty() {
+            let directory = text::printable(host.options.directory.as_os_str());
+            error!(host.logger, "no plugin in {directory} supports this machine");
+        }
+        host.set_ranked(managers);
+        // Not before all are ranked: an initialize may dispatch to the others.
+        let origin = Origin::agent(&CallContext::new());
+        for manager in host.ranked().unwrap_or_default() {
+            manager.initialize(&host, &origin).await;
+        }
+        info!(host.logger, "plugins are ready after {:.1?}", start.elapsed());
+        Self { host, left_out }
+    }
+
+    /// The managers and what was left out.
+    pub fn status(&self) -> Status {
+        status::of(&self.host, &self.left_out)
+    }
+
+    /// Who would be asked for a method, and why.
+    pub fn explain(&self, method: &str) -> Explanation {
+        explain::of(&self.host, &self.left_out, method)
+    }
+}
+
+/// Checks all candidates of a directory, two at a time.
+fn vet_all(path: &Path) -> (Vec<Vetted>, Vec<LeftOut>) {
+    let whole = |refusal: Refusal| (Vec::new(), vec![LeftOut::refused(text::printable(path.as_os_str()), refusal)]);
+    let directory = match trust::open_directory(path) {
+        Ok(directory) => directory,
+        Err(refusal) => return whole(refusal),
+    };
+    let names = match scan::scan(path) {
+        Ok(names) => names,
+        Err(error) => {
+            let cause = format!("the plugin directory cannot be read: {error}");
+            return whole(Refusal::new(cause, "name another with --plugin-dir"));
+        }
+    };
+    let queue = Mutex::new(names.iter().enumerate());
+    let results = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((place, name)) = next else { return };
+            let result = vet::vet(&directory, path.join(name), name)
+                .map_err(|refusal| LeftOut::refused(text::printable(name), refusal));
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
+        }
+    };
+    std::thread::scope(|scope| {
+        // Without a second thread the first does it all.
+        let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        work();
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(place, _)| *place);
+    let (mut vetted, mut left_out) = (Vec::new(), Vec::new());
+    for (_, result) in results {
+        match result {
+            Ok(plugin) => vetted.push(plugin),
+            Err(left) => left_out.push(left),
+        }
+    }
+    (vetted, left_out)
+}
+
+fn without_duplicates(vetted: Vec<Vetted>) -> (Vec<Vetted>, Vec<LeftOut>) {
+    let verdicts = rank::duplicates(&vetted.iter().map(|plugin| &plugin.manifest).collect::<Vec<_>>());
+    let winners: Vec<String> =
+        vetted.iter().map(|plugin| format!("{} (version {})", plugin.file, plugin.manifest.version)).collect();
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    for (plugin, verdict) in vetted.into_iter().zip(verdicts) {
+        match verdict {
+            None => kept.push(plugin),
+            Some(winner) => {
+                let cause = format!(
+                    "its name {} or class name {} is taken by {}",
+                    plugin.manifest.name, plugin.manifest.class_name, winners[winner]
+                );
+                left_out.push(LeftOut::of(&plugin, Refusal::new(cause, "remove one of the two")));
+            }
+        }
+    }
+    (kept, left_out)
+}
+
+/// Loads and evaluates one plugin.
+async fn start_one(host: &Arc<Host>, plugin: Vetted) -> Result<Manager, Box<LeftOut>> {
+    let mut left = LeftOut::of(&plugin, Refusal::new("", ""));
+    let (file, path, manifest) = (plugin.file.clone(), plugin.path.clone(), plugin.manifest.clone());
+    let link = match Link::start(host, plugin).await {
+        Ok(link) => Arc::new(link),
+        Err(why) => {
+            left.refusal = Refusal::new(why, "see its output in the log, or run `ipa-host plugins check` on it");
+            return Err(Box::new(left));
+        }
+    };
+    match evaluate(host, &link, &manifest.name).await {
+        Ok(Some(support)) => Ok(Manager::new(file, path, manifest, support, link)),
+        Ok(None) => {
+            left.unsupported = true;
+            left.refusal = Refusal::new("it does not support this machine", "nothing needs to be done");
+            Err(Box::new(left))
+        }
+        Err(error) => {
+            let cause = format!("it could not be evaluated: {error}");
+            left.refusal = Refusal::new(cause, "see its output in the log; the vendor must mend it");
+            Err(Box::new(left))
+        }
+    }
+}
+
+impl Managers for Registry {
+    fn dispatch<'a>(&'a self, call: &'a CallContext, method: &'a str, args: Value) -> BoxFuture<'a, HwResult<Value>> {
+        Box::pin(async move { dispatch::first(&self.host, &Origin::agent(call), method, args, After::Nobody).await })
+    }
+
+    fn dispatch_all<'a>(
+        &'a self,
+        call: &'a CallContext,
+        method: &'a str,
+        args: Value,
+    ) -> BoxFuture<'a, HwResult<Vec<Answer>>> {
+        Box::pin(async move { dispatch::all(&self.host, &Origin::agent(call), method, args).await })
+    }
+
+    fn versions(&self) -> BTreeMap<String, String> {
+        let managers = self.host.ranked().unwrap_or_default();
+        managers.iter().map(|manager| (manager.name().to_owned(), manager.manifest.version.clone())).collect()
+    }
+
+    fn cache_node<'a>(&'a self, node: Value) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let uuid = node.get("uuid").cloned().unwrap_or_default();
+            if !self.host.set_node(node) {
+                return;
+            }
+            info!(self.host.logger, "cached node {uuid}, waiting for its root device");
+            // Its hints may name another disk than those that were waited for before.
+            if let Err(error) = self.dispatch(&CallContext::new(), "wait_for_disks", json!({})).await {
+                warn!(self.host.logger, "waiting for the root device failed: {error}");
+            }
+        })
+    }
+
+    fn describe(&self) -> Value {
+        // Structs of strings and numbers always serialise.
+        serde_json::to_value(self.status()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,119 @@
+//! A private copy of a plugin file that nobody can change any more.
+//!
+//! The copy is what is checked and what is loaded, so that no change of the file in between matters. It is a sealed
+//! memfd; the pages are shared by all that map it and are gone with the last of them.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+/// A sealed copy.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    fd: OwnedFd,
+    len: usize,
+}
+
+impl Sealed {
+    /// Copies a file of at most `limit` bytes. `name` is what debuggers and `/proc/PID/maps` show.
+    pub(crate) fn copy(file: &File, name: &str, limit: u64) -> io::Result<Self> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let name = &name[..name.floor_char_boundary(200)];
+        // Kernels before 6.3 do not know EXEC and make every memfd executable.
+        let fd = memfd_create(name, flags | MemfdFlags::EXEC).or_else(|_| memfd_create(name, flags))?;
+        let mut len = 0_u64;
+        loop {
+            let rest = usize::try_from(limit.saturating_add(1) - len).unwrap_or(usize::MAX);
+            match sendfile(&fd, file, None, rest)? {
+                0 => break,
+                copied => len += copied as u64,
+            }
+            if len > limit {
+                return Err(io::Error::other(format!("it grew beyond {limit} bytes while it was read")));
+            }
+        }
+        fcntl_add_seals(&fd, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        Ok(Self { fd, len })
+    }
+
+    /// Maps the copy for reading.
+    pub(crate) fn map(&self) -> io::Result<Mapping> {
+        if self.len == 0 {
+            return Err(io::Error::other("it is empty"));
+        }
+        // SAFETY: a fresh mapping at an address of the kernel's choice; nothing else is touched.
+        let address = unsafe { mmap(std::ptr::null_mut(), self.len, ProtFlags::READ, MapFlags::PRIVATE, &self.fd, 0)? };
+        let address = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mapped at address 0"))?;
+        Ok(Mapping { address, len: self.len })
+    }
+
+    /// Size in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl AsFd for Sealed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The bytes of a sealed copy.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    address: NonNull<u8>,
+    len: usize,
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the mapping is `len` bytes long and lives as long as self. The seals keep everyone, us included,
+        // from writing to the file or cutting it short, so the bytes never change and never fault.
+        unsafe { std::slice::from_raw_parts(self.address.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: address and length are those of our own mapping; no slice of it outlives self.
+        let _ = unsafe { munmap(self.address.as_ptr().cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek, Write};
+
+    #[test]
+    fn the_copy_keeps_its_content_whatever_happens_to_the_file() {
+        let mut file = tempfile::tempfile().expect("file");
+        file.write_all(b"first").expect("write");
+        file.rewind().expect("rewind");
+        let sealed = Sealed::copy(&file, "test", 100).expect("copy");
+        file.set_len(0).expect("truncate");
+        assert_eq!(&*sealed.map().expect("map"), b"first");
+        let write = rustix::io::pwrite(&sealed, b"x", 0);
+        assert!(write.is_err(), "the copy can be written to");
+        assert!(rustix::fs::ftruncate(&sealed, 0).is_err(), "the copy can be cut short");
+    }
+
+    #[test]
+    fn a_file_above_the_limit_is_refused() {
+        let mut file = tempfile::tempfile().expect("file");
+        file.write_all(&[0; 11]).expect("write");
+        file.rewind().expect("rewind");
+        assert!(Sealed::copy(&file, "test", 10).is_err());
+    }
+}

@@ -1,0 +1,126 @@
+//! `ipa-host run`: the agent's life, from the plugins to the last answer.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use slog::{Logger, error, info, warn};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Failure;
+use super::start::{self, Told};
+use crate::agent::{Agent, Settings};
+use crate::api::{self, Limits, Server, Transport};
+use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
+use crate::control::Control;
+use crate::managers::Managers;
+use crate::plugins::Registry;
+use crate::token;
+
+/// Listens on all addresses, IPv6 and IPv4.
+const LISTEN_HOST: &str = "::";
+const LISTEN_PORT: u16 = 9999;
+
+/// Runs the agent until a signal or a command ends it.
+pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
+    let told = Told::read(options.common.clone())?;
+    let logging = told.logging();
+    let log = logging.log().clone();
+    let mut signals = Signals::catch()?;
+    info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
+
+    let runner = start::runner()?;
+    let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
+    let settings = Settings {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        standalone: options.standalone,
+        read_only: options.read_only,
+        agent_token: agent_token(&options, &told, &log)?,
+        journal_lines: None,
+    };
+    let agent = Agent::new(settings, registry.clone(), runner, logging);
+    let control = control(&options, registry.clone(), &log).await;
+
+    let host = options.listen_host.as_deref().unwrap_or(LISTEN_HOST);
+    let listener = api::bind(host, options.listen_port.unwrap_or(LISTEN_PORT))
+        .map_err(|error| Failure::new(format!("{error}; choose another with --listen-host and --listen-port")))?;
+    let server = Server::start(agent.clone(), listener, Transport::Plain, Limits::default())
+        .map_err(|error| Failure::new(format!("the API cannot be served: {error}")))?;
+    agent.mark_started();
+    info!(log, "listening on http://{}", server.local_addr());
+    if !options.standalone {
+        error!(log, "no Ironic API URL is known: there is no lookup and no heartbeat, only the API is served");
+    }
+
+    tokio::select! {
+        () = agent.serving_ends() => {}
+        name = signals.next() => {
+            info!(log, "{name} received, stopping");
+            agent.stop_serving();
+        }
+    }
+    server.stop().await;
+    agent.engine().cancel_running();
+    if agent.is_locked_down() {
+        tokio::select! {
+            _ = agent.lockdown_tail() => {}
+            name = signals.next() => info!(log, "{name} received"),
+        }
+    }
+    drop(control);
+    info!(log, "ipa-host ends");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The token that clients must give: the one that was given, or for a standalone agent a new one.
+fn agent_token(options: &RunOptions, told: &Told, log: &Logger) -> Result<Option<String>, Failure> {
+    let given = options.agent_token.as_deref().or_else(|| told.kernel("ipa-agent-token"));
+    if given.is_some() || !options.standalone {
+        return Ok(given.map(str::to_owned));
+    }
+    let path = options.agent_token_file.as_deref().unwrap_or(Path::new(TOKEN_FILE));
+    let token = token::make();
+    token::keep(&token, path).map_err(|error| {
+        Failure::new(format!("{}: the token cannot be kept: {error}; name another --agent-token-file", path.display()))
+    })?;
+    // Once, for the person who started it; the log masks it.
+    println!("agent token: {token}");
+    info!(log, "made an agent token"; "file" => %path.display());
+    Ok(Some(token))
+}
+
+/// Serves `plugins list`. The agent works without.
+async fn control(options: &RunOptions, managers: Arc<Registry>, log: &Logger) -> Option<tokio::task::AbortHandle> {
+    let path = options.control_socket.as_deref().unwrap_or(Path::new(CONTROL_SOCKET));
+    match Control::bind(path).await {
+        Ok(control) => {
+            let managers: Arc<dyn Managers> = managers;
+            Some(tokio::spawn(async move { control.serve(managers).await }).abort_handle())
+        }
+        Err(error) => {
+            warn!(log, "no control socket, so `plugins list` cannot ask this host";
+                "path" => %path.display(), "error" => %error);
+            None
+        }
+    }
+}
+
+/// The signals that end the agent.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self, Failure> {
+        let catch = |kind| signal(kind).map_err(|error| Failure::new(format!("cannot catch signals: {error}")));
+        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The program as its user meets it: one file a command.
+
+mod agent;
+mod explain;
+mod failure;
+mod inventory;
+mod plugins;
+mod start;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+
+use structopt::StructOpt;
+
+pub use self::failure::Failure;
+use crate::cli::{self, Cli, Command, ExplainCommand, PluginsCommand};
+
+/// Exit code of a command that worked and has bad news: a plugin file that does not fit.
+pub const BAD_NEWS: u8 = 1;
+/// Exit code of a command line that makes no sense.
+pub const USAGE: u8 = 2;
+/// Exit code of a failure: the agent or a command could not do its work.
+pub const FAILURE: u8 = 70;
+/// Threads that serve the network and the plugins' messages. Plugin code runs elsewhere.
+const THREADS: usize = 2;
+
+/// Parses the command line and does what it says.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let Cli { run: outer, command } = match Cli::from_iter_safe(cli::dashed(args)) {
+        Ok(cli) => cli,
+        Err(help_or_error) => {
+            if !help_or_error.use_stderr() {
+                println!("{}", help_or_error.message);
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("{}", help_or_error.message);
+            return ExitCode::from(USAGE);
+        }
+    };
+    let outcome = match command {
+        None => on_runtime(agent::run(outer)),
+        Some(Command::Run(options)) => on_runtime(agent::run(options.or(outer))),
+        Some(Command::Plugins(PluginsCommand::Check(options))) => plugins::check(&options),
+        Some(Command::Plugins(PluginsCommand::List(options))) => on_runtime(plugins::list(options, outer)),
+        Some(Command::Explain(ExplainCommand::Method(options))) => on_runtime(explain::method(options, outer)),
+        Some(Command::Inventory(options)) => on_runtime(inventory::run(options, outer)),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("ipa-host: {failure}");
+        ExitCode::from(FAILURE)
+    })
+}
+
+fn on_runtime(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
+    let outcome = runtime.block_on(work);
+    // A task that blocks must not keep the program from ending.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,98 @@
+//! What most commands begin with: configuration, log, and the plugins.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Failure;
+use crate::cli::{CommonOptions, IsolationOption, PLUGIN_DIR};
+use crate::config::deadline::{DeadlineOption, Phase};
+use crate::config::{Files, boolean, kernel_line};
+use crate::log::Logging;
+use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
+use crate::process::{Runner, Spawner};
+
+/// The kernel command line.
+const KERNEL_LINE: &str = "/proc/cmdline";
+
+/// What the program was told, from all sources.
+#[derive(Debug)]
+pub(super) struct Told {
+    options: CommonOptions,
+    files: Files,
+    kernel: BTreeMap<String, String>,
+}
+
+impl Told {
+    /// Reads all sources.
+    pub(super) fn read(options: CommonOptions) -> Result<Self, Failure> {
+        let files = Files::read(&options.config_file, &options.config_dir)?;
+        Ok(Self { options, files, kernel: kernel_line::read(Path::new(KERNEL_LINE)) })
+    }
+
+    /// A word of the kernel command line.
+    pub(super) fn kernel(&self, name: &str) -> Option<&str> {
+        self.kernel.get(name).map(String::as_str)
+    }
+
+    /// The log, as verbose as was asked for. `ipa-debug` has the last word.
+    pub(super) fn logging(&self) -> Logging {
+        let file = self.files.get("DEFAULT", "debug").and_then(boolean::parse);
+        let kernel = self.kernel("ipa-debug").and_then(boolean::parse);
+        Logging::to_stderr(kernel.unwrap_or(self.options.debug || file.unwrap_or(false)))
+    }
+
+    /// Settings of the plugin side.
+    pub(super) fn plugins(&self, read_only: bool) -> Options {
+        let directory = self.options.plugin_dir.clone();
+        let directory = directory.or_else(|| self.kernel("ipa-plugin-dir").map(Into::into));
+        let mut limits = Limits::default();
+        if let Some(mebibytes) = self.options.plugin_memory {
+            limits.address_space = mebibytes.saturating_mul(1 << 20);
+        }
+        Options {
+            isolation: match self.options.isolation {
+                Some(IsolationOption::InProcess) => Isolation::InProcess,
+                _ => Isolation::Worker,
+            },
+            read_only,
+            deadlines: deadlines(&self.options.deadline),
+            limits,
+            kernel_params: self.kernel.clone(),
+            sections: self.files.plugin_sections(),
+            ..Options::new(directory.unwrap_or_else(|| PLUGIN_DIR.into()))
+        }
+    }
+}
+
+/// The thread that starts every process.
+pub(super) fn runner() -> Result<Runner, Failure> {
+    let spawner = Spawner::start().map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
+    Ok(Runner::new(spawner))
+}
+
+/// Loads the plugins to look at them; nothing of the machine is changed.
+pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
+    let debug = options.debug;
+    let told = Told::read(options)?;
+    let logging = told.logging();
+    // What goes wrong is part of what these commands print.
+    let log = if debug { logging.log().clone() } else { slog::Logger::root(slog::Discard, slog::o!()) };
+    Ok(Registry::start(told.plugins(true), runner()?, log).await)
+}
+
+fn deadlines(given: &[DeadlineOption]) -> Deadlines {
+    let mut deadlines = Deadlines::default();
+    for DeadlineOption { phase, time } in given {
+        let deadline = match phase {
+            Phase::Load => &mut deadlines.load,
+            Phase::Evaluate => &mut deadlines.evaluate,
+            Phase::Initialize => &mut deadlines.initialize,
+            Phase::Call => &mut deadlines.call,
+            Phase::List => &mut deadlines.step_list,
+            Phase::Step => &mut deadlines.step,
+            Phase::Grace => &mut deadlines.cancel_grace,
+        };
+        *deadline = *time;
+    }
+    deadlines
+}
