@@ -1,1 +1,23 @@
+//! The test library of the whole-program tests: the real `ipa-host` binary, real plugin files, real sockets.
+//!
+//! * [`artifacts`] finds the binary and the plugin files, and has cargo build them first.
+//! * [`plugin_dir`] makes plugin directories of them, [`broken_files`] adds files that are no plugins.
+//! * [`host`] starts a host and takes it down again, down to the last process.
+//! * [`client`] speaks to its API, [`program`] runs one of its other commands.
+//! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
+//!
+//! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
+//! process, an answer.
 
+pub mod api_copies;
+pub mod artifacts;
+pub mod broken_files;
+pub mod client;
+pub mod host;
+pub mod plugin_dir;
+pub mod processes;
+pub mod program;
+
+pub use client::{Answer, Client};
+pub use host::Host;
+pub use plugin_dir::PluginDir;

@@ -1,0 +1,116 @@
+//! A well-behaved manager that tests steer by configuration: its support, its steps, and what it answers to any
+//! method.
+//!
+//! Tests put copies of it under other names into one directory (`TAG0` is replaced in the file). In its section
+//! `[plugin:NAME]`:
+//!
+//! * `support`: an integer, 3 if absent.
+//! * `clean_steps`: a JSON list, answered by `get_clean_steps`.
+//! * any other key: a method, and what it does as JSON: `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`,
+//!   `{"fail": "why"}` (a foreign error), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`,
+//!   `{"dispatch": "method"}`, `{"dispatch_all": "method"}`, `{"call_next": "method"}` (wrapped into
+//!   `{"CLASS": answer}`), `{"args": 0}` (echoes its arguments), `{"config": 0}` (echoes its section),
+//!   `{"parallel": ["method", count]}` (dispatches from that many threads at once), `{"meet": count}` (returns once that
+//!   many calls are inside at the same time), `{"work": ["50", "half done"]}` (reports progress, then waits for its
+//!   cancellation), `{"initialized": 0}` (how often `initialize` was called).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
+
+use ipa_misbehaving::*;
+
+/// Longest time that calls wait for each other.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Puppet {
+    section: BTreeMap<String, String>,
+    initialized: AtomicU32,
+    inside: Mutex<u64>,
+    came: Condvar,
+}
+
+impl HardwareManager for Puppet {
+    fn new(config: &Value) -> HwResult<Self> {
+        let section = serde_json::from_value(config.clone())?;
+        Ok(Self { section, initialized: AtomicU32::new(0), inside: Mutex::new(0), came: Condvar::new() })
+    }
+
+    fn evaluate_hardware_support(&self, _cx: &Cx<'_>) -> HwResult<Support> {
+        let support = self.section.get("support").map_or("3", String::as_str);
+        support.parse().map(Support).map_err(|error| HwError::configuration(format!("support {support}: {error}")))
+    }
+
+    fn initialize(&self, _cx: &Cx<'_>) -> HwResult<()> {
+        self.initialized.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn get_clean_steps(&self, _cx: &Cx<'_>, _node: &Value, _ports: &[Value]) -> HwResult<Vec<Step>> {
+        Ok(serde_json::from_str(self.section.get("clean_steps").map_or("[]", String::as_str))?)
+    }
+
+    fn call_dynamic(&self, cx: &Cx<'_>, method: &str, args: Value) -> HwResult<Value> {
+        let script = self.section.get(method).ok_or_else(|| HwError::absent(method))?;
+        let script: BTreeMap<String, Value> = serde_json::from_str(script)?;
+        let (action, with) = script.into_iter().next().ok_or_else(|| HwError::configuration(method))?;
+        let text = || with.as_str().unwrap_or_default().to_owned();
+        match action.as_str() {
+            "value" => Ok(with),
+            "absent" => Err(HwError::absent(method)),
+            "incompatible" => Err(HwError::incompatible(text())),
+            "fail" => Err(HwError::other("RuntimeError", text())),
+            "cleaning_error" => Err(HwError::cleaning(text())),
+            "configuration_error" => Err(HwError::configuration(text())),
+            "dispatch" => cx.dispatch(&text(), args),
+            "dispatch_all" => Ok(json!(cx.dispatch_all::<Value>(&text(), args)?)),
+            "call_next" => Ok(json!({"PuppetTAG0": cx.call_next::<Value>(&text(), args)?})),
+            "args" => Ok(args),
+            "config" => cx.config(),
+            "initialized" => Ok(json!(self.initialized.load(Ordering::Relaxed))),
+            "meet" => self.meet(with.as_u64().unwrap_or(2)),
+            "parallel" => parallel(cx, with[0].as_str().unwrap_or_default(), with[1].as_u64().unwrap_or(2)),
+            "work" => work(cx, &with),
+            other => Err(HwError::configuration(format!("{method}: no action {other}"))),
+        }
+    }
+}
+
+impl Puppet {
+    /// Returns once `count` calls are in here at the same time.
+    fn meet(&self, count: u64) -> HwResult<Value> {
+        let mut inside = self.inside.lock().unwrap();
+        *inside += 1;
+        self.came.notify_all();
+        let (inside, waited) = self.came.wait_timeout_while(inside, PATIENCE, |inside| *inside < count).unwrap();
+        if waited.timed_out() {
+            return Err(HwError::other("TimeoutError", format!("{} of {count} calls came", *inside)));
+        }
+        Ok(json!("met"))
+    }
+}
+
+fn parallel(cx: &Cx<'_>, method: &str, count: u64) -> HwResult<Value> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(|| cx.dispatch::<Value>(method, json!({})))).collect();
+        let answers: HwResult<Vec<Value>> =
+            threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect();
+        Ok(json!(answers?))
+    })
+}
+
+fn work(cx: &Cx<'_>, report: &Value) -> HwResult<Value> {
+    let percent = report[0].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+    cx.progress(percent, report[1].as_str().unwrap_or_default());
+    while !cx.is_cancelled() {
+        // The seam has no way to wait for a cancellation, so plugins ask now and then.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Err(HwError::cancelled("the work was cancelled"))
+}
+
+ipa_misbehaving::ipa_plugin_api::export_manager! {
+    Puppet, name = "puppet_TAG0", version = "1.TAG0", class_name = "PuppetTAG0", dynamic = true,
+    methods { initialize, get_clean_steps }
+}

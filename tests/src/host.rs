@@ -1,0 +1,280 @@
+//! A running host.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::Client;
+use crate::plugin_dir::PluginDir;
+use crate::processes::Tag;
+use crate::{artifacts, processes};
+
+/// The token of every host here, as long as Ironic's.
+pub const TOKEN: &str = "tests-only-0123456789abcdef0123456789";
+/// Longest time until a host listens, with many plugins on a busy machine.
+const START: Duration = Duration::from_secs(60);
+/// Longest time until a killed host's last process is gone.
+const AFTERMATH: Duration = Duration::from_secs(15);
+
+/// What a host is started with.
+#[derive(Debug)]
+pub struct Builder {
+    plugins: PluginDir,
+    flags: Vec<String>,
+    makes_token: bool,
+}
+
+/// A host that listens. Dropping it kills it and fails the test if a process of it is left.
+#[derive(Debug)]
+pub struct Host {
+    child: Child,
+    client: Client,
+    address: String,
+    log: Arc<Log>,
+    tag: Tag,
+    plugins: PluginDir,
+    finished: bool,
+}
+
+/// What a host wrote to standard error, line by line.
+#[derive(Debug, Default)]
+struct Log {
+    lines: Mutex<Lines>,
+    more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Host {
+    /// A host with a plugin directory, standalone, on a free port of the loopback interface.
+    pub fn with(plugins: PluginDir) -> Builder {
+        Builder { plugins, flags: Vec::new(), makes_token: false }
+    }
+
+    /// Its client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Where it listens, for example `127.0.0.1:40123`.
+    pub fn address(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
+    /// Its process number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What marks its processes.
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// Its control socket.
+    pub fn control_socket(&self) -> PathBuf {
+        control_socket(&self.plugins)
+    }
+
+    /// Its plugin directory.
+    pub fn plugin_dir(&self) -> &PluginDir {
+        &self.plugins
+    }
+
+    /// All that it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lines.lock().expect("the reader does not panic").lines.join("\n")
+    }
+
+    /// All that it has written to standard output so far.
+    pub fn stdout(&self) -> String {
+        std::fs::read_to_string(stdout_file(&self.plugins)).expect("the host was started with it")
+    }
+
+    /// The file with the token, if the host made one.
+    pub fn token_file(&self) -> PathBuf {
+        token_file(&self.plugins)
+    }
+
+    /// Waits for a log line that has all these parts and gives it.
+    pub fn log_line(&self, parts: &[&str]) -> String {
+        self.log
+            .wait(START, |line| parts.iter().all(|part| line.contains(part)))
+            .unwrap_or_else(|| panic!("no line with {parts:?} in the log:\n{}", self.log()))
+    }
+
+    /// Panics unless the host still answers, and still performs a step of the well-behaved plugin.
+    pub async fn assert_well(&self) {
+        let status = self.client.get("/v1/status").await;
+        assert_eq!(status.status, 200, "{}", status.body);
+        let result = self.client.clean_step("acme_erase_cache").await;
+        assert_eq!(result["command_status"], "SUCCEEDED", "{result}\n{}", self.log());
+    }
+
+    /// Sends a signal to the host's process alone.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the host runs");
+    }
+
+    /// Waits until the host has ended. Panics after `patience`.
+    pub fn ended(&mut self, patience: Duration) -> ExitStatus {
+        // Standard error ends with the last process that holds it; that it is the host's is what is waited for.
+        let end = Instant::now() + patience;
+        let left = processes::wait_for(self.pid(), end);
+        assert!(left, "the host did not end within {patience:?}:\n{}", self.log());
+        self.child.wait().expect("a child can be waited for")
+    }
+
+    /// Ends the host by SIGTERM and gives its exit code. Panics if it does not end or leaves a process behind.
+    pub fn terminate(mut self) -> i32 {
+        self.signal(Signal::TERM);
+        let status = self.ended(START);
+        self.finish();
+        status.code().unwrap_or_else(|| panic!("killed by signal {:?}:\n{}", status.signal(), self.log()))
+    }
+
+    /// Kills the host and checks that nothing of it is left.
+    fn finish(&mut self) {
+        self.finished = true;
+        // Neither fails for a child that has ended but for one that was waited for, which is fine too.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let left = processes::left_after(AFTERMATH, self.tag);
+        processes::kill_left(&left);
+        if !left.is_empty() && !std::thread::panicking() {
+            panic!("the host left processes behind: {left:#?}\n{}", self.log());
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        let number = i32::try_from(self.child.id()).expect("a process number is positive");
+        Pid::from_raw(number).expect("a process number is positive")
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.finish();
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a flag.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Sets a deadline in seconds: of `load`, `evaluate`, `initialize`, `call`, `list`, `step` or `grace`.
+    #[must_use]
+    pub fn deadline(self, name: &str, seconds: f64) -> Self {
+        self.flag("--deadline").flag(&format!("{name}={seconds}"))
+    }
+
+    /// Gives it no token, so that it makes one.
+    #[must_use]
+    pub fn makes_token(self) -> Self {
+        Self { makes_token: true, ..self }
+    }
+
+    /// Starts the host and returns once it listens.
+    pub fn start(self) -> Host {
+        let mut command = Command::new(artifacts::host_binary());
+        command
+            .args(["run", "--standalone", "--listen-host", "127.0.0.1", "--listen-port", "0"])
+            .arg("--plugin-dir")
+            .arg(self.plugins.path())
+            .arg("--config-file")
+            .arg(self.plugins.config_file())
+            .arg("--control-socket")
+            .arg(control_socket(&self.plugins))
+            .args(&self.flags)
+            .stdin(Stdio::null())
+            .stdout(File::create(stdout_file(&self.plugins)).expect("our own directory"))
+            .stderr(Stdio::piped());
+        if self.makes_token {
+            command.arg("--agent-token-file").arg(token_file(&self.plugins));
+        } else {
+            command.args(["--agent-token", TOKEN]);
+        }
+        let (mut child, tag) = processes::spawn_tagged(&mut command);
+        let log = Arc::<Log>::default();
+        let stderr = child.stderr.take().expect("piped");
+        let reader = log.clone();
+        std::thread::spawn(move || reader.read(BufReader::new(stderr)));
+        let listening = log.wait(START, |line| line.contains("listening on http://"));
+        let address = listening.as_deref().and_then(|line| {
+            let start = line.find("http://")?;
+            Some(line[start..].split([' ', '"']).next().unwrap_or_default().trim_end_matches('/').to_owned())
+        });
+        let address = address.unwrap_or_default();
+        let made = std::fs::read_to_string(token_file(&self.plugins)).unwrap_or_default();
+        let client = Client::new(&address, if self.makes_token { made.trim() } else { TOKEN });
+        let host = Host { child, client, address, log, tag, plugins: self.plugins, finished: false };
+        assert!(listening.is_some(), "the host does not listen:\n{}", host.log());
+        host
+    }
+}
+
+impl Log {
+    fn read(&self, mut stderr: impl BufRead) {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            let ended = !matches!(stderr.read_until(b'\n', &mut bytes), Ok(1..));
+            let mut lines = self.lines.lock().expect("no holder panics");
+            if ended {
+                lines.ended = true;
+            } else {
+                lines.lines.push(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned());
+            }
+            self.more.notify_all();
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// The first line, of those so far or to come, for which `fits` is true.
+    fn wait(&self, patience: Duration, fits: impl Fn(&str) -> bool) -> Option<String> {
+        let end = Instant::now() + patience;
+        let mut seen = 0;
+        let mut lines = self.lines.lock().expect("no holder panics");
+        loop {
+            if let Some(line) = lines.lines[seen..].iter().find(|line| fits(line)) {
+                return Some(line.clone());
+            }
+            seen = lines.lines.len();
+            let rest = end.checked_duration_since(Instant::now())?;
+            if lines.ended {
+                return None;
+            }
+            lines = self.more.wait_timeout(lines, rest).expect("no holder panics").0;
+        }
+    }
+}
+
+fn control_socket(plugins: &PluginDir) -> PathBuf {
+    plugins.home().join("control.sock")
+}
+
+fn stdout_file(plugins: &PluginDir) -> PathBuf {
+    plugins.home().join("stdout")
+}
+
+fn token_file(plugins: &PluginDir) -> PathBuf {
+    plugins.home().join("agent-token")
+}

@@ -1,0 +1,297 @@
+//! How calls are routed to managers: rank, ties, fall-through, nesting, concurrency, versions and step lists.
+//!
+//! The managers are puppets: copies of one well-behaved plugin that do what their configuration says.
+
+use ipa_tests::client::step_params;
+use ipa_tests::{Host, PluginDir};
+use serde_json::{Value, json};
+
+/// Puppets by tag and section, in files that sort in the order given.
+fn puppets(sections: &[(&str, Value)]) -> PluginDir {
+    sections.iter().enumerate().fold(PluginDir::new(), |plugins, (place, (tag, section))| {
+        plugins.with_puppet_as(tag, &format!("{place:03}_{tag}.so"), section)
+    })
+}
+
+fn start(sections: &[(&str, Value)]) -> Host {
+    Host::with(puppets(sections)).start()
+}
+
+#[tokio::test]
+async fn the_highest_support_answers_whatever_the_file_names() {
+    let low = ("low0", json!({"support": 2, "probe": {"value": "low"}}));
+    let high = ("high", json!({"support": 7, "probe": {"value": "high"}}));
+    for order in [[&low, &high], [&high, &low]] {
+        let host = start(&order.map(Clone::clone));
+        assert_eq!(host.client().clean_value("probe").await, "high");
+    }
+}
+
+/// Upstream leaves the order of equals to chance; here the class name decides.
+#[tokio::test]
+async fn the_class_name_decides_between_equals_whatever_the_file_names() {
+    let first = ("aaaa", json!({"probe": {"value": "aaaa"}}));
+    let second = ("bbbb", json!({"probe": {"value": "bbbb"}}));
+    for order in [[&first, &second], [&second, &first]] {
+        let host = start(&order.map(Clone::clone));
+        assert_eq!(host.client().clean_value("probe").await, "aaaa");
+    }
+}
+
+#[tokio::test]
+async fn managers_without_support_are_not_asked() {
+    let host = start(&[
+        ("none", json!({"support": 0, "probe": {"value": "none"}})),
+        ("nega", json!({"support": -5, "probe": {"value": "negative"}})),
+        ("some", json!({"support": 1, "probe": {"value": "some"}})),
+    ]);
+    assert_eq!(host.client().clean_value("probe").await, "some");
+    let versions = host.client().clean_steps().await["hardware_manager_version"].clone();
+    assert_eq!(versions, json!({"puppet_some": "1.some"}));
+}
+
+/// Null, false, 0 and the empty list are answers; only "absent" and "incompatible" go on to the next manager.
+#[tokio::test]
+async fn only_absent_and_incompatible_fall_through() {
+    let host = start(&[
+        (
+            "high",
+            json!({
+                "support": 9,
+                "null": {"value": null}, "false": {"value": false}, "zero": {"value": 0}, "empty": {"value": []},
+                "absent": {"absent": 0}, "misfit": {"incompatible": "no such controller"},
+            }),
+        ),
+        (
+            "low0",
+            json!({
+                "null": {"value": "low"}, "false": {"value": "low"}, "zero": {"value": "low"}, "empty": {"value": "low"},
+                "absent": {"value": "low"}, "misfit": {"value": "low"}, "only_low": {"value": "low"},
+            }),
+        ),
+    ]);
+    let client = host.client();
+    assert_eq!(client.clean_value("null").await, Value::Null);
+    assert_eq!(client.clean_value("false").await, false);
+    assert_eq!(client.clean_value("zero").await, 0);
+    assert_eq!(client.clean_value("empty").await, json!([]));
+    for step in ["absent", "misfit", "only_low"] {
+        assert_eq!(client.clean_value(step).await, "low", "{step}");
+    }
+}
+
+/// Any other error is the answer, though the next manager could do it.
+#[tokio::test]
+async fn other_errors_stop_the_search() {
+    let host = start(&[
+        (
+            "high",
+            json!({
+                "support": 9,
+                "foreign": {"fail": "controller 3 is on fire"},
+                "defined": {"cleaning_error": "controller 3 is wet"},
+                "unset": {"configuration_error": "no url in [plugin:puppet_high]"},
+            }),
+        ),
+        ("low0", json!({"foreign": {"value": 1}, "defined": {"value": 1}, "unset": {"value": 1}})),
+    ]);
+    let client = host.client();
+    // A foreign error is wrapped into the class of the step's kind; class and text stay (EXT-08).
+    let foreign = client.clean_error("foreign").await;
+    assert_eq!((&foreign["type"], &foreign["code"]), (&json!("CleaningError"), &json!(500)), "{foreign}");
+    assert_eq!(foreign["message"], "Clean step failed");
+    for part in ["foreign", "RuntimeError", "controller 3 is on fire"] {
+        assert!(foreign["details"].as_str().unwrap_or_default().contains(part), "{part}: {foreign}");
+    }
+    let defined = client.clean_error("defined").await;
+    assert_eq!((&defined["type"], &defined["details"]), (&json!("CleaningError"), &json!("controller 3 is wet")));
+    let unset = client.clean_error("unset").await;
+    assert_eq!(unset["type"], "HardwareManagerConfigurationError", "{unset}");
+}
+
+/// If nobody answers, the error names the method (DSP-15).
+#[tokio::test]
+async fn a_method_that_nobody_has_is_named() {
+    let host = start(&[("some", json!({"misfit": {"incompatible": "no such controller"}}))]);
+    for step in ["nobody_has_it", "misfit"] {
+        let error = host.client().clean_error(step).await;
+        assert_eq!(error["type"], "HardwareManagerMethodNotFound", "{error}");
+        assert_eq!(error["code"], 500);
+        assert_eq!(error["details"], format!("Could not find method: {step}"));
+    }
+}
+
+#[tokio::test]
+async fn without_any_manager_the_error_says_so() {
+    let host = Host::with(PluginDir::new()).start();
+    let error = host.client().clean_error("probe").await;
+    assert_eq!((&error["type"], &error["code"]), (&json!("HardwareManagerNotFound"), &json!(500)), "{error}");
+}
+
+/// All answers by class name; null counts, absent and incompatible do not.
+#[tokio::test]
+async fn dispatch_to_all_gives_the_answers_by_class_name() {
+    let host = start(&[
+        ("aaaa", json!({"support": 5, "probe": {"value": 1}, "ask_all": {"dispatch_all": "probe"}})),
+        ("bbbb", json!({"support": 4, "probe": {"incompatible": "no"}})),
+        ("cccc", json!({"support": 3})),
+        ("dddd", json!({"support": 2, "probe": {"value": null}})),
+        ("eeee", json!({"support": 0, "probe": {"value": 5}})),
+    ]);
+    let answers = host.client().clean_value("ask_all").await;
+    assert_eq!(answers, json!([["Puppetaaaa", 1], ["Puppetdddd", null]]));
+}
+
+/// What `super()` is in Python: each asks those ranked below it.
+#[tokio::test]
+async fn call_next_walks_down_the_ranks() {
+    let host = start(&[
+        ("aaaa", json!({"support": 1, "probe": {"value": "bottom"}})),
+        ("bbbb", json!({"support": 3, "probe": {"call_next": "probe"}})),
+        ("cccc", json!({"support": 2, "probe": {"incompatible": "not mine"}})),
+        ("dddd", json!({"support": 4, "probe": {"call_next": "probe"}})),
+        ("eeee", json!({"support": 0, "alone": {"value": 0}})),
+        ("ffff", json!({"support": 1, "last": {"call_next": "last"}})),
+    ]);
+    assert_eq!(host.client().clean_value("probe").await, json!({"Puppetdddd": {"Puppetbbbb": "bottom"}}));
+    let error = host.client().clean_error("last").await;
+    assert!(error["details"].as_str().unwrap_or_default().contains("Could not find method: last"), "{error}");
+}
+
+/// A manager may ask for its own methods while it is called, and others for its while it waits.
+#[tokio::test]
+async fn calls_nest_through_the_same_manager() {
+    let host = start(&[
+        (
+            "aaaa",
+            json!({"first": {"dispatch": "second"}, "third": {"dispatch": "fourth"}, "fourth": {"value": "deep"}}),
+        ),
+        ("bbbb", json!({"second": {"dispatch": "third"}})),
+    ]);
+    assert_eq!(host.client().clean_value("first").await, "deep");
+}
+
+/// Two managers that ask each other without end are stopped by depth, long before a deadline or the memory.
+#[tokio::test]
+async fn endless_mutual_dispatch_is_stopped() {
+    let host = start(&[
+        ("aaaa", json!({"ping": {"dispatch": "pong"}, "calm": {"value": "well"}})),
+        ("bbbb", json!({"pong": {"dispatch": "ping"}})),
+    ]);
+    let error = host.client().clean_error("ping").await;
+    let details = error["details"].as_str().unwrap_or_default();
+    assert!(details.contains("ping") || details.contains("pong"), "{error}");
+    assert_eq!(host.client().clean_value("calm").await, "well");
+}
+
+/// Calls into one worker run at the same time: each waits until all are inside.
+#[tokio::test]
+async fn calls_to_one_manager_run_side_by_side() {
+    let host = start(&[
+        ("aaaa", json!({"erase_all": {"parallel": ["erase_one", 8]}})),
+        ("bbbb", json!({"erase_one": {"meet": 8}})),
+    ]);
+    assert_eq!(host.client().clean_value("erase_all").await, json!(vec!["met"; 8]));
+}
+
+/// Node, ports and the step's arguments reach the manager beside each other (EXT-07).
+#[tokio::test]
+async fn arguments_reach_the_manager() {
+    let host = start(&[("aaaa", json!({"probe": {"args": 0}}))]);
+    let args = host.client().clean_value_with("probe", json!({"depth": 3, "how": {"fast": true}})).await;
+    assert_eq!((&args["depth"], &args["how"]), (&json!(3), &json!({"fast": true})), "{args}");
+    assert_eq!(args["node"]["uuid"], "5c6b7a52-6b0a-4a57-9d30-1c1f0a6f7a11");
+    assert_eq!(args["ports"], json!([]));
+}
+
+/// Its section of the configuration reaches a manager, and no other manager's.
+#[tokio::test]
+async fn the_configuration_section_reaches_its_manager() {
+    let host = start(&[("aaaa", json!({"show": {"config": 0}, "colour": "red"})), ("bbbb", json!({"colour": "blue"}))]);
+    let section = host.client().clean_value("show").await;
+    assert_eq!(section["colour"], "red", "{section}");
+    assert_eq!(section.as_object().map(serde_json::Map::len), Some(2), "{section}");
+}
+
+#[tokio::test]
+async fn every_manager_is_initialized_once() {
+    let host = start(&[("aaaa", json!({"count": {"initialized": 0}}))]);
+    for _ in 0..2 {
+        assert_eq!(host.client().clean_value("count").await, 1);
+    }
+}
+
+/// The version map that Ironic got must be the one that it gives back, exactly (DSP-26, DSP-27).
+#[tokio::test]
+async fn steps_run_only_with_the_versions_that_ironic_knows() {
+    let host = start(&[("aaaa", json!({"probe": {"value": 1}})), ("bbbb", json!({}))]);
+    let client = host.client();
+    let versions = client.clean_steps().await["hardware_manager_version"].clone();
+    assert_eq!(versions, json!({"puppet_aaaa": "1.aaaa", "puppet_bbbb": "1.bbbb"}));
+
+    let with = |versions: Value| {
+        let mut params = step_params("probe", json!({}));
+        params["clean_version"] = versions;
+        params
+    };
+    let result = client.run("clean.execute_clean_step", with(versions)).await;
+    assert_eq!(result["command_status"], "SUCCEEDED", "{result}");
+    for other in [
+        json!({"puppet_aaaa": "1.aaaa"}),
+        json!({"puppet_aaaa": "1.aaaa", "puppet_bbbb": "2"}),
+        json!({"puppet_aaaa": "1.aaaa", "puppet_bbbb": "1.bbbb", "puppet_cccc": "1.cccc"}),
+    ] {
+        let result = client.run("clean.execute_clean_step", with(other)).await;
+        assert_eq!(result["command_status"], "CLEAN_VERSION_MISMATCH", "{result}");
+        assert_eq!(result["command_error"]["type"], "VersionMismatch", "{result}");
+        assert_eq!(result["command_error"]["code"], 409, "{result}");
+        assert_eq!(result["command_result"], Value::Null);
+    }
+}
+
+fn step(name: &str, priority: i64) -> Value {
+    json!({"step": name, "priority": priority, "interface": "deploy"})
+}
+
+/// Of steps with the same name one is offered: highest support, then priority, then class name (DSP-28, DSP-29).
+#[tokio::test]
+async fn a_step_that_several_offer_is_listed_once() {
+    let host = start(&[
+        ("aaaa", json!({"support": 2, "clean_steps": [step("shared", 90), step("own", 1)]})),
+        ("bbbb", json!({"support": 3, "clean_steps": [step("shared", 10), step("equal", 20)]})),
+        ("cccc", json!({"support": 3, "clean_steps": [step("equal", 30)]})),
+        ("dddd", json!({"support": 1, "clean_steps": [step("shared", 99)]})),
+    ]);
+    let steps = host.client().clean_steps().await["clean_steps"].clone();
+    let names = |class: &str| -> Vec<(&str, i64)> {
+        let list = steps[class].as_array().into_iter().flatten();
+        list.map(|step| (step["step"].as_str().unwrap_or(""), step["priority"].as_i64().unwrap_or(-1))).collect()
+    };
+    assert_eq!(names("Puppetaaaa"), [("own", 1)]);
+    assert_eq!(names("Puppetbbbb"), [("shared", 10)]);
+    assert_eq!(names("Puppetcccc"), [("equal", 30)]);
+    assert_eq!(steps.as_object().map(serde_json::Map::len), Some(3), "a manager without steps is left out: {steps}");
+}
+
+/// While a step runs, the result of its command tells how far it is; other commands wait for it.
+#[tokio::test]
+async fn progress_is_seen_while_a_step_runs() {
+    let plugins = puppets(&[("aaaa", json!({"work": {"work": ["50", "half done"]}}))]);
+    let host = Host::with(plugins).deadline("step", 2.0).deadline("grace", 5.0).start();
+    let client = host.client();
+    let id = client.start("clean.execute_clean_step", step_params("work", json!({}))).await;
+    let running = loop {
+        let result = client.result(&id).await;
+        if result["command_status"] != "RUNNING" || !result["progress"].is_null() {
+            break result;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(running["progress"], json!({"percent": 50, "message": "half done"}), "{running}");
+    assert_eq!(running["command_result"], Value::Null);
+    // At its deadline the plugin is told, and ends by itself within the time of grace.
+    let ended = client.ended(&id).await;
+    assert_eq!(ended["command_status"], "FAILED", "{ended}");
+    let details = ended["command_error"]["details"].as_str().unwrap_or_default();
+    assert!(details.contains("work"), "{ended}");
+}
