@@ -118,7 +118,10 @@ mod tests {
         write("ignored.txt", "nonsense");
         let files = Files::read(&[first], &[directory.path().to_owned()]).expect("readable");
         assert_eq!(files.get("DEFAULT", "debug"), Some("true"));
-        assert_eq!(Value::Object(files.plugin_sections()["acme"].clone()), serde_json::json!({"keep": "1", "url": "c"}));
+        assert_eq!(
+            Value::Object(files.plugin_sections()["acme"].clone()),
+            serde_json::json!({"keep": "1", "url": "c"})
+        );
     }
 
     #[test]

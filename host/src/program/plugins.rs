@@ -35,9 +35,9 @@ pub(super) async fn list(options: ListOptions, outer: RunOptions) -> Result<Exit
 }
 
 async fn ask(socket: &Path) -> Result<Option<Status>, Failure> {
-    let answer = control::ask(socket).await.map_err(|error| {
-        Failure::new(format!("{}: the running host does not answer: {error}", socket.display()))
-    })?;
+    let answer = control::ask(socket)
+        .await
+        .map_err(|error| Failure::new(format!("{}: the running host does not answer: {error}", socket.display())))?;
     answer
         .map(serde_json::from_value)
         .transpose()
