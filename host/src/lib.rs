@@ -24,6 +24,7 @@ pub mod config;
 pub mod control;
 pub mod errors;
 pub mod extensions;
+pub mod inspect;
 pub mod ironic;
 pub mod log;
 pub mod managers;

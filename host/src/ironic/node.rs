@@ -69,7 +69,7 @@ impl Found {
     /// Half a sentence: what is missing that nothing can replace.
     pub fn read(mut answer: Value, log: &Logger) -> Result<Self, String> {
         let mut node = answer.get_mut("node").map(Value::take).unwrap_or_default();
-        let uuid = node.get("uuid").and_then(Value::as_str).filter(|uuid| is_path_segment(uuid));
+        let uuid = node.get("uuid").and_then(Value::as_str).filter(|uuid| is_node_ident(uuid));
         let uuid = uuid.ok_or("it has no node with a uuid")?.to_owned();
         let config = match answer.get_mut("config").map(Value::take) {
             Some(Value::Object(config)) => config,
@@ -101,7 +101,7 @@ impl Found {
 }
 
 /// The uuid becomes part of a URL.
-fn is_path_segment(uuid: &str) -> bool {
+pub(crate) fn is_node_ident(uuid: &str) -> bool {
     !uuid.is_empty()
         && uuid.len() <= 255
         && uuid.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
