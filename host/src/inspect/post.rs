@@ -134,15 +134,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_ironic_does_not_want_is_not_sent_again() {
-        for (outcome, part) in [
-            (|| answer(404, r#"{"faultstring": "no node"}"#)) as Outcome,
-            || answer(400, "bad"),
-            || answer(302, ""),
-            || answer(200, "<html>"),
-        ]
-        .into_iter()
-        .zip(["Error 404: no node (no node in inspection", "Error 400: bad", "Error 302", "web page"])
-        {
+        let tries: [(Outcome, &str); 4] = [
+            (|| answer(404, r#"{"faultstring": "no node"}"#), "Error 404: no node (no node in inspection"),
+            (|| answer(400, "bad"), "Error 400: bad"),
+            (|| answer(302, ""), "Error 302"),
+            (|| answer(200, "<html>"), "web page"),
+        ];
+        for (outcome, part) in tries {
             let (result, times) = run(&[outcome]).await;
             let Err(InspectError::Failed(text)) = result else { panic!("{result:?}") };
             assert!(text.contains(part) && times.len() == 1, "{text}");

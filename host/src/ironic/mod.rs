@@ -32,7 +32,7 @@ pub use self::endpoint::Endpoint;
 pub use self::heartbeat::{Announcement, Beat, run as keep_beating};
 pub use self::lookup::{Attempt, Pace, Subject, token_to_keep, until_found};
 pub(crate) use self::node::is_node_ident;
-pub use self::node::{Directives, Found, TokenAnswer};
+pub use self::node::{Found, TokenAnswer};
 pub use self::transport::{Answer, TlsSource, Unanswered};
 pub use self::version::{ApiVersion, Negotiated};
 

@@ -23,8 +23,8 @@ pub struct Found {
     pub heartbeat_timeout: Duration,
     /// The token.
     pub token: TokenAnswer,
-    /// Options that Ironic sets.
-    pub directives: Directives,
+    /// Options that Ironic sets, and all else it says beside the node, without the token.
+    pub config: Map<String, Value>,
 }
 
 /// What a lookup says about the agent token.
@@ -38,29 +38,6 @@ pub enum TokenAnswer {
     Absent,
 }
 
-/// Options of the agent that Ironic sets by the lookup. None leaves what was configured.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Directives {
-    /// `enable_bios_bootloader_install`; only ever switched on.
-    pub enable_bios_bootloader_install: bool,
-    /// `agent_md5_checksum_enable`, option `md5_enabled`.
-    pub md5_enabled: Option<bool>,
-    /// `disable_deep_image_inspection`.
-    pub disable_deep_image_inspection: Option<bool>,
-    /// `permitted_image_formats`.
-    pub permitted_image_formats: Option<Vec<String>>,
-    /// `tls_min_version`, `1.2` or `1.3`, for the agent's own server.
-    pub tls_min_version: Option<String>,
-    /// `tls_cipher_suites`, OpenSSL names with colons between them.
-    pub tls_cipher_suites: Option<String>,
-    /// `agent_containers`, options of the section `[container]`.
-    pub containers: Map<String, Value>,
-    /// `metrics`, options of the section of that name.
-    pub metrics: Map<String, Value>,
-    /// `metrics_statsd`, options of the section of that name.
-    pub metrics_statsd: Map<String, Value>,
-}
-
 impl Found {
     /// Reads the answer of a lookup, of a driver's passthru method too. Values that make no sense are named in the log
     /// and left out.
@@ -71,7 +48,7 @@ impl Found {
         let mut node = answer.get_mut("node").map(Value::take).unwrap_or_default();
         let uuid = node.get("uuid").and_then(Value::as_str).filter(|uuid| is_node_ident(uuid));
         let uuid = uuid.ok_or("it has no node with a uuid")?.to_owned();
-        let config = match answer.get_mut("config").map(Value::take) {
+        let mut config = match answer.get_mut("config").map(Value::take) {
             Some(Value::Object(config)) => config,
             // Until 2016 the interval was all there was.
             _ => answer
@@ -90,13 +67,9 @@ impl Found {
             // Hardware managers look for it in the node.
             node["skip_bmc_detect"] = Value::Bool(true);
         }
-        Ok(Self {
-            uuid,
-            node,
-            heartbeat_timeout: Duration::from_secs_f64(bounded),
-            token: token_answer(&config),
-            directives: Directives::read(&config, log),
-        })
+        let token = token_answer(&config);
+        config.shift_remove("agent_token");
+        Ok(Self { uuid, node, heartbeat_timeout: Duration::from_secs_f64(bounded), token, config })
     }
 }
 
@@ -117,56 +90,6 @@ fn token_answer(config: &Map<String, Value>) -> TokenAnswer {
         Some(MASKED_TOKEN) => TokenAnswer::Taken,
         Some(token) if token.len() >= token::SHORTEST => TokenAnswer::Issued(token.to_owned()),
         _ => TokenAnswer::Absent,
-    }
-}
-
-impl Directives {
-    fn read(config: &Map<String, Value>, log: &Logger) -> Self {
-        let given = |key: &str| config.get(key).filter(|value| !value.is_null());
-        let odd =
-            |key: &str| warn!(log, "Ironic sets an option to something it cannot be; it is ignored"; "option" => key);
-        let boolean = |key: &str| {
-            let value = given(key)?;
-            value.as_bool().or_else(|| {
-                odd(key);
-                None
-            })
-        };
-        let text = |key: &str| {
-            let value = given(key)?;
-            let text = value.as_str().map(str::to_owned);
-            if text.is_none() {
-                odd(key);
-            }
-            text.filter(|text| !text.is_empty())
-        };
-        let section = |key: &str| given(key).and_then(Value::as_object).cloned().unwrap_or_default();
-        Self {
-            enable_bios_bootloader_install: boolean("enable_bios_bootloader_install").unwrap_or(false),
-            md5_enabled: boolean("agent_md5_checksum_enable"),
-            disable_deep_image_inspection: boolean("disable_deep_image_inspection"),
-            permitted_image_formats: given("permitted_image_formats").and_then(|value| {
-                let formats = word_list(value);
-                if formats.is_none() {
-                    odd("permitted_image_formats");
-                }
-                formats
-            }),
-            tls_min_version: text("tls_min_version"),
-            tls_cipher_suites: text("tls_cipher_suites"),
-            containers: section("agent_containers"),
-            metrics: section("metrics"),
-            metrics_statsd: section("metrics_statsd"),
-        }
-    }
-}
-
-/// A list of texts, or one text with commas.
-fn word_list(value: &Value) -> Option<Vec<String>> {
-    match value {
-        Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
-        Value::String(text) => Some(text.split(',').map(|word| word.trim().to_owned()).collect()),
-        _ => None,
     }
 }
 
@@ -196,14 +119,8 @@ mod tests {
         assert_eq!(found.heartbeat_timeout.as_secs(), 300);
         assert_eq!(found.token, TokenAnswer::Issued("qkz5m4wQm0Jr7c0mJm4S9y7b3bX0Xl0D6m1wS3X0X9g".into()));
         assert_eq!(found.node, json!({"uuid": "5c6b", "skip_bmc_detect": true}));
-        let directives = found.directives;
-        assert_eq!((directives.md5_enabled, directives.disable_deep_image_inspection), (Some(false), None));
-        assert_eq!(
-            directives.permitted_image_formats.as_deref(),
-            Some(&["raw", "gpt", "qcow2"].map(str::to_owned)[..])
-        );
-        assert_eq!(directives.tls_min_version.as_deref(), Some("1.3"));
-        assert_eq!(directives.containers["runner"], "podman");
+        assert_eq!(found.config["tls_min_version"], "1.3");
+        assert!(!found.config.contains_key("agent_token"), "it is a secret");
     }
 
     #[test]
@@ -244,15 +161,5 @@ mod tests {
         ] {
             assert_eq!(with_config(json!({"heartbeat_timeout": 1, "agent_token": token})).token, answer);
         }
-    }
-
-    #[test]
-    fn odd_values_change_nothing() {
-        let directives = with_config(json!({
-            "heartbeat_timeout": 1, "agent_md5_checksum_enable": "maybe", "permitted_image_formats": 5,
-            "tls_min_version": 1.3, "agent_containers": [], "enable_bios_bootloader_install": "yes",
-        }))
-        .directives;
-        assert_eq!(directives, Directives::default());
     }
 }
