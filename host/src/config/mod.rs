@@ -2,14 +2,21 @@
 
 pub mod boolean;
 pub mod deadline;
+mod effective;
 pub mod ini;
 pub mod kernel_line;
+pub mod options;
+pub mod spec;
+mod value;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
+
+pub use self::effective::{BadValue, Config, HIDDEN, Origin, Setting};
+pub use self::value::Value as OptionValue;
 
 /// A configuration that cannot be used.
 #[derive(Debug, Error)]
