@@ -15,9 +15,9 @@ pub enum Origin {
     /// Nobody said anything.
     Default,
     /// This word of the kernel line.
-    Kernel(String),
+    Kernel(&'static str),
     /// This word of the parameters on virtual media.
-    VirtualMedia(String),
+    VirtualMedia(&'static str),
     /// A configuration file.
     File {
         /// The file.
@@ -139,13 +139,13 @@ impl Config {
         let origin = Origin::Runtime(who);
         let Some((row, spec)) = find(group, name) else {
             let allowed = "an option that this agent has".to_owned();
-            let option = if group == DEFAULT_GROUP { name.to_owned() } else { format!("[{group}]{name}") };
-            return Err(BadValue { option: shorten(&option), value: HIDDEN.to_owned(), origin, allowed });
+            let option = shorten(&if group == DEFAULT_GROUP { name.to_owned() } else { format!("[{group}]{name}") });
+            return Err(BadValue { option, value: HIDDEN.to_owned(), origin, allowed });
         };
         let value = spec
             .kind
             .from_json(value, spec.default)
-            .map_err(|allowed| BadValue::new(spec, &value.to_string(), origin.clone(), allowed))?;
+            .map_err(|allowed| BadValue::new(spec, &plain(value), origin.clone(), allowed))?;
         self.settings.write().unwrap_or_else(PoisonError::into_inner)[row] = Setting { value, origin };
         Ok(())
     }
@@ -180,6 +180,10 @@ impl Config {
 /// The row of an option.
 pub(super) fn find(group: &str, name: &str) -> Option<(usize, &'static Spec)> {
     OPTIONS.iter().enumerate().find(|(_, spec)| spec.group == group && spec.name == name)
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn urls(text: Option<String>) -> Vec<String> {

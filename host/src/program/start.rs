@@ -26,7 +26,7 @@ impl Told {
     /// Reads all sources.
     pub(super) fn read(options: CommonOptions) -> Result<Self, Failure> {
         let files = Files::read(&options.config_file, &options.config_dir)?;
-        Ok(Self { options, files, kernel: kernel_line::read(Path::new(KERNEL_LINE)) })
+        Ok(Self { options, files, kernel: kernel_line::read(Path::new(KERNEL_LINE)).unwrap_or_default() })
     }
 
     /// A word of the kernel command line.
@@ -36,7 +36,7 @@ impl Told {
 
     /// The log, as verbose as was asked for. `ipa-debug` has the last word.
     pub(super) fn logging(&self) -> Logging {
-        let file = self.files.get("DEFAULT", "debug").and_then(boolean::parse);
+        let file = self.files.get("DEFAULT", "debug").and_then(|line| boolean::parse(&line.value));
         let kernel = self.kernel("ipa-debug").and_then(boolean::parse);
         Logging::to_stderr(kernel.unwrap_or(self.options.debug || file.unwrap_or(false)))
     }
