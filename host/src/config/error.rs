@@ -44,5 +44,11 @@ pub enum ConfigError {
 }
 
 fn lines(bad: &[BadValue]) -> String {
-    bad.iter().map(BadValue::to_string).collect::<Vec<_>>().join("\n")
+    match bad {
+        [one] => one.to_string(),
+        all => {
+            let lines = all.iter().map(|bad| format!("\n  {bad}"));
+            lines.fold(format!("{} values cannot be used:", all.len()), |text, line| text + &line)
+        }
+    }
 }

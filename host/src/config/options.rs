@@ -29,13 +29,13 @@ macro_rules! options {
 }
 
 options! {
-    /// Ironic's API: URLs between commas, tried in order, or mdns
+    /// URLs of Ironic's API, or mdns
     api_url: Option<String> = Spec::url().kernel("ipa-api-url");
     /// Sent with every request to Ironic: req-UUID
     global_request_id: Option<String> = Spec::text().kernel("ipa-global-request-id");
-    /// Address to listen on; 0.0.0.0 without IPv6
+    /// Address to listen on
     listen_host: String = Spec::text_or("::").kernel("ipa-listen-host");
-    /// Port to listen on, 0 for any free one
+    /// Port, 0 for any free one
     listen_port: u16 = Spec::port(9999).kernel("ipa-listen-port");
     /// Serves TLS with tls_cert_file and tls_key_file
     listen_tls: bool = Spec::boolean(false);
@@ -54,7 +54,7 @@ options! {
     /// Curve of a made certificate
     tls_certificate_curve: String =
         Spec::choice("p384", &["p256", "p384", "p521"]).kernel("ipa-tls-certificate-curve");
-    /// Address to tell Ironic; found out if not given
+    /// Address to tell Ironic [found out]
     advertise_host: Option<String> = Spec::text().kernel("ipa-advertise-host");
     /// Port to tell Ironic
     advertise_port: u16 = Spec::port(9999).kernel("ipa-advertise-port");
@@ -205,13 +205,13 @@ options! {
     /// Addresses to ask from [all]
     mdns_interfaces: Vec<String> = Spec::list(&[]).within("mdns", "interfaces");
 
-    /// Logs more; ipa-debug has the last word
-    debug: bool = Spec::boolean(false);
-    /// Directory of plugin files
+    /// Logs more
+    debug: bool = Spec::boolean(false).kernel_first("ipa-debug");
+    /// Plugin files
     plugin_dir: PathBuf = Spec::text_or("/usr/lib/ipa/plugins").kernel("ipa-plugin-dir");
-    /// Where plugins run; in the host only for debuggers
+    /// Where plugins run
     isolation: String = Spec::choice("worker", &["worker", "in-process"]);
-    /// Memory limit of a plugin's process, in MiB
+    /// Memory limit of a plugin's process
     plugin_memory: u64 = Spec::integer(1024, 1).at_most(1 << 40);
 }
 

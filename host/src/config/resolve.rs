@@ -10,9 +10,6 @@ use super::spec::{DEFAULT_GROUP, Default, Spec};
 use super::substitute::substitute;
 use super::{boolean, unknown};
 
-/// The one kernel word that is above all other sources but those of the running agent.
-const DEBUG_WORD: &str = "ipa-debug";
-
 /// A flag of the command line that sets an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
@@ -79,7 +76,7 @@ impl Sources {
     }
 
     fn read(&self, spec: &Spec, text: &str, origin: Origin) -> Result<Setting, BadValue> {
-        if spec.name == "debug" && matches!(origin, Origin::Kernel(_) | Origin::VirtualMedia(_)) {
+        if spec.kernel_first && matches!(origin, Origin::Kernel(_) | Origin::VirtualMedia(_)) {
             return Ok(Setting { value: super::OptionValue::Boolean(boolean::lenient(text)), origin });
         }
         let value = substitute(text, &|name| self.raw(name)).and_then(|text| spec.kind.parse(&text));
@@ -102,10 +99,9 @@ impl Sources {
         let file = self.files.get(spec.group, spec.name);
         let file = file.or_else(|| spec.formerly.and_then(|(group, name)| self.files.get(group, name)));
         let file = file.map(|at| (at.value.as_str(), Origin::File { path: at.path.to_path_buf(), line: at.line }));
-        let kernel = spec.kernel.or((spec.name == "debug").then_some(DEBUG_WORD));
-        let media = kernel.and_then(|word| Some((self.media.get(word)?.as_str(), Origin::VirtualMedia(word))));
-        let line = kernel.and_then(|word| Some((self.kernel.get(word)?.as_str(), Origin::Kernel(word))));
-        if kernel == Some(DEBUG_WORD) {
+        let media = spec.kernel.and_then(|word| Some((self.media.get(word)?.as_str(), Origin::VirtualMedia(word))));
+        let line = spec.kernel.and_then(|word| Some((self.kernel.get(word)?.as_str(), Origin::Kernel(word))));
+        if spec.kernel_first {
             [media, line, flag, variable, file].into_iter().flatten().collect()
         } else {
             [flag, variable, file, media, line].into_iter().flatten().collect()

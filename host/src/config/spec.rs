@@ -19,6 +19,8 @@ pub struct Spec {
     pub default: Default,
     /// The word of the kernel line that sets it.
     pub kernel: Option<&'static str>,
+    /// True if that word is above the command line, and never refused.
+    pub kernel_first: bool,
     /// The group and key it had once; still read from files.
     pub formerly: Option<(&'static str, &'static str)>,
     /// True if its value is never shown.
@@ -71,7 +73,7 @@ pub enum Default {
 impl Spec {
     const fn new(kind: Kind, default: Default) -> Self {
         let (group, name, help) = (DEFAULT_GROUP, "", "");
-        Self { group, name, kind, default, kernel: None, formerly: None, secret: false, help }
+        Self { group, name, kind, default, kernel: None, kernel_first: false, formerly: None, secret: false, help }
     }
 
     /// A text without a default.
@@ -123,6 +125,13 @@ impl Spec {
     pub const fn kernel(mut self, word: &'static str) -> Self {
         self.kernel = Some(word);
         self
+    }
+
+    /// Also set by this word of the kernel line, which is above all but the running agent.
+    pub const fn kernel_first(self, word: &'static str) -> Self {
+        let mut spec = self.kernel(word);
+        spec.kernel_first = true;
+        spec
     }
 
     /// In this section, under this key.

@@ -39,12 +39,16 @@ pub const LOGGING: &[&str] = &[
     "use_syslog",
 ];
 
+const NO_EFFECT: &str = "has no effect; this agent logs to standard error";
+
 /// Most warnings of one kind of source; a file that is no configuration at all must not fill the log.
 const MOST: usize = 20;
 
 /// All names in files, the environment and the kernel line that nothing is called.
 pub(super) fn warnings(sources: &Sources) -> Vec<String> {
     let mut warnings = in_files(sources);
+    let ignored = sources.flags.iter().filter(|flag| LOGGING.contains(&flag.name));
+    warnings.extend(ignored.map(|flag| format!("command line: --{} {NO_EFFECT}", flag.flag)));
     warnings.extend(in_environment(sources).take(MOST));
     warnings.extend(in_parameters(sources).take(MOST));
     warnings
@@ -63,7 +67,7 @@ fn in_files(sources: &Sources) -> Vec<String> {
             break;
         }
         if section == DEFAULT_GROUP && LOGGING.contains(&key) {
-            warnings.push(format!("{at}: {key} has no effect; this agent logs to standard error"));
+            warnings.push(format!("{at}: {key} {NO_EFFECT}"));
         } else if !is_section(section) {
             sections.insert(section);
             let groups = OPTIONS.iter().map(|spec| spec.group);
@@ -87,7 +91,7 @@ fn in_environment(sources: &Sources) -> impl Iterator<Item = String> {
 }
 
 fn in_parameters(sources: &Sources) -> impl Iterator<Item = String> {
-    let words = || OPTIONS.iter().filter_map(|spec| spec.kernel).chain(["ipa-debug"]);
+    let words = || OPTIONS.iter().filter_map(|spec| spec.kernel);
     let parameters = [("kernel line", &sources.kernel), ("virtual media", &sources.media)];
     let said = parameters.into_iter().flat_map(|(source, all)| all.keys().map(move |word| (source, word)));
     let unknown = said.filter(move |(_, word)| word.starts_with("ipa") && !words().any(|known| known == *word));

@@ -33,7 +33,8 @@ fn variables<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, Strin
 
 fn refused(sources: &Sources) -> Vec<String> {
     let error = sources.resolve().expect_err("refused").to_string();
-    error.lines().map(str::to_owned).collect()
+    let lines = error.lines().filter(|line| !line.ends_with("values cannot be used:"));
+    lines.map(|line| line.trim().to_owned()).collect()
 }
 
 #[test]
