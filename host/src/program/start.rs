@@ -1,65 +1,80 @@
 //! What most commands begin with: configuration, log, and the plugins.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+
+use slog::warn;
 
 use super::Failure;
-use crate::cli::{CommonOptions, IsolationOption, PLUGIN_DIR};
+use crate::cli::CommonOptions;
 use crate::config::deadline::{DeadlineOption, Phase};
-use crate::config::{Files, boolean, kernel_line};
+use crate::config::{Config, Flag, Places, Sources};
 use crate::log::Logging;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
 use crate::process::{Runner, Spawner};
-
-/// The kernel command line.
-const KERNEL_LINE: &str = "/proc/cmdline";
 
 /// What the program was told, from all sources.
 #[derive(Debug)]
 pub(super) struct Told {
     options: CommonOptions,
-    files: Files,
-    kernel: BTreeMap<String, String>,
+    sources: Sources,
+    config: Arc<Config>,
+    warnings: Vec<String>,
 }
 
 impl Told {
-    /// Reads all sources.
-    pub(super) fn read(options: CommonOptions) -> Result<Self, Failure> {
-        let files = Files::read(&options.config_file, &options.config_dir)?;
-        Ok(Self { options, files, kernel: kernel_line::read(Path::new(KERNEL_LINE)) })
+    /// Reads all sources; `flags` are those that not every command has.
+    pub(super) fn read(options: CommonOptions, flags: &[Flag]) -> Result<Self, Failure> {
+        Self::complete(Sources::begin(Path::new("/"))?, Path::new("/"), options, flags)
     }
 
-    /// A word of the kernel command line.
-    pub(super) fn kernel(&self, name: &str) -> Option<&str> {
-        self.kernel.get(name).map(String::as_str)
+    /// Reads what is left after [`Sources::begin`].
+    pub(super) fn complete(
+        mut sources: Sources,
+        root: &Path,
+        options: CommonOptions,
+        flags: &[Flag],
+    ) -> Result<Self, Failure> {
+        let (files, directories) = (options.config_file.clone(), options.config_dir.clone());
+        let flags = [options.flags.all(), flags].concat();
+        sources.gather(&Places { files, directories, root: root.to_owned() }, flags)?;
+        let (config, warnings) = sources.resolve()?;
+        Ok(Self { options, sources, config: Arc::new(config), warnings })
     }
 
-    /// The log, as verbose as was asked for. `ipa-debug` has the last word.
+    /// The options of the configuration.
+    pub(super) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// What is wrong but stops nothing.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The log, as verbose as was asked for. The warnings are its first lines.
     pub(super) fn logging(&self) -> Logging {
-        let file = self.files.get("DEFAULT", "debug").and_then(boolean::parse);
-        let kernel = self.kernel("ipa-debug").and_then(boolean::parse);
-        Logging::to_stderr(kernel.unwrap_or(self.options.debug || file.unwrap_or(false)))
+        let logging = Logging::to_stderr(self.config.debug());
+        for warning in &self.warnings {
+            warn!(logging.log(), "configuration: {warning}");
+        }
+        logging
     }
 
     /// Settings of the plugin side.
     pub(super) fn plugins(&self, read_only: bool) -> Options {
-        let directory = self.options.plugin_dir.clone();
-        let directory = directory.or_else(|| self.kernel("ipa-plugin-dir").map(Into::into));
-        let mut limits = Limits::default();
-        if let Some(mebibytes) = self.options.plugin_memory {
-            limits.address_space = mebibytes.saturating_mul(1 << 20);
-        }
+        let isolation = self.config.isolation();
         Options {
-            isolation: match self.options.isolation {
-                Some(IsolationOption::InProcess) => Isolation::InProcess,
-                _ => Isolation::Worker,
-            },
+            isolation: if isolation == "in-process" { Isolation::InProcess } else { Isolation::Worker },
             read_only,
             deadlines: deadlines(&self.options.deadline),
-            limits,
-            kernel_params: self.kernel.clone(),
-            sections: self.files.plugin_sections(),
-            ..Options::new(directory.unwrap_or_else(|| PLUGIN_DIR.into()))
+            limits: Limits { address_space: self.config.plugin_memory().saturating_mul(1 << 20), ..Limits::default() },
+            kernel_params: self.sources.parameters(),
+            sections: self.sources.files.plugin_sections(),
+            disk_wait_attempts: self.config.disk_wait_attempts(),
+            disk_wait_delay: self.config.disk_wait_delay(),
+            guard_special_filesystems: self.config.guard_special_filesystems(),
+            ..Options::new(self.config.plugin_dir())
         }
     }
 }
@@ -72,11 +87,13 @@ pub(super) fn runner() -> Result<Runner, Failure> {
 
 /// Loads the plugins to look at them; nothing of the machine is changed.
 pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
-    let debug = options.debug;
-    let told = Told::read(options)?;
-    let logging = told.logging();
+    let told = Told::read(options, &[])?;
     // What goes wrong is part of what these commands print.
-    let log = if debug { logging.log().clone() } else { slog::Logger::root(slog::Discard, slog::o!()) };
+    let log = if told.config().debug() {
+        told.logging().log().clone()
+    } else {
+        slog::Logger::root(slog::Discard, slog::o!())
+    };
     Ok(Registry::start(told.plugins(true), runner()?, log).await)
 }
 
