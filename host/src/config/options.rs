@@ -123,6 +123,10 @@ options! {
     image_download_max_duration: Duration = Spec::integer(0, 0).kernel("ipa-image-download-max-duration");
     /// Ironic API version as x.y [found out]
     ironic_api_version: Option<String> = Spec::text().kernel("ipa-ironic-api-version");
+    /// Form of lookup and heartbeat; passthru is that of 2015
+    ironic_api: String = Spec::choice("v1", &["v1", "passthru", "auto"]).kernel("ipa-ironic-api");
+    /// Driver that is asked in the form of 2015
+    driver_name: String = Spec::text_or("agent_ipmitool").kernel("ipa-driver-name");
     /// VLANs to bring up: eth0.100, MAC.200, eth1 or all
     enable_vlan_interfaces: String = Spec::text_or("").kernel("ipa-enable-vlan-interfaces");
     /// Goes on if the firmware takes no boot entry

@@ -171,13 +171,13 @@ mod tests {
         Negotiated { version: ApiVersion::AGENT_TOKEN, assumed }
     }
 
-    fn answer(token: Value, assumed: bool) -> Attempt {
+    fn answer(token: &Value, assumed: bool) -> Attempt {
         let body = json!({"node": {"uuid": "a"}, "config": {"heartbeat_timeout": 300, "agent_token": token}});
         judge(200, body.to_string().as_bytes(), known(assumed), Logging::to(std::io::sink, false).log())
     }
 
     fn issued() -> Attempt {
-        answer(json!("0123456789abcdef0123456789abcdef"), false)
+        answer(&json!("0123456789abcdef0123456789abcdef"), false)
     }
 
     /// Runs a lookup against these answers, the last one for ever. Gives the outcome, the times of the tries in
@@ -221,17 +221,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_token_given_to_somebody_else_is_explained_once_and_asked_for_again() {
-        let (outcome, times, log) = run(&[|| answer(json!("******"), false)], false).await;
+        let (outcome, times, log) = run(&[|| answer(&json!("******"), false)], false).await;
         assert!(outcome.expect_err("no token").contains("somebody else"));
         assert!(times.len() > 10 && *times.last().expect("tried") <= 661.0);
         assert_eq!(log.matches("Reboot the node through Ironic").count(), 1, "{log}");
-        let (outcome, _, _) = run(&[|| answer(json!("******"), false), issued], false).await;
+        let (outcome, _, _) = run(&[|| answer(&json!("******"), false), issued], false).await;
         assert!(matches!(outcome.expect("found").token, TokenAnswer::Issued(_)), "a token made meanwhile is taken");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_token_from_the_start_makes_a_masked_one_harmless() {
-        let (outcome, times, _) = run(&[|| answer(json!("******"), false)], true).await;
+        let (outcome, times, _) = run(&[|| answer(&json!("******"), false)], true).await;
         let logging = Logging::to(std::io::sink, true);
         let found = outcome.expect("found");
         assert_eq!((times.len(), token_to_keep(&found, true, logging.log())), (1, None));
@@ -241,11 +241,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_unknown_version_is_given_a_few_more_tries_for_a_token() {
-        let without: fn() -> Attempt = || answer(json!(null), true);
+        let without: fn() -> Attempt = || answer(&json!(null), true);
         let (outcome, times, _) = run(&[without], false).await;
         assert!(outcome.is_ok() && times.len() == 4, "{times:?}");
         assert_eq!(run(&[without, issued], false).await.1.len(), 2);
-        assert_eq!(run(&[|| answer(json!(null), false)], false).await.1.len(), 1, "an Ironic without tokens");
+        assert_eq!(run(&[|| answer(&json!(null), false)], false).await.1.len(), 1, "an Ironic without tokens");
     }
 
     #[test]

@@ -36,9 +36,6 @@ pub use self::node::{Found, TokenAnswer};
 pub use self::transport::{Answer, TlsSource, Unanswered};
 pub use self::version::{ApiVersion, Negotiated};
 
-/// The driver that was asked in 2015 unless told otherwise.
-pub const LEGACY_DRIVER: &str = "agent_ipmitool";
-
 /// Which form of lookup and heartbeat is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ApiForm {
@@ -88,8 +85,13 @@ impl Ironic {
     }
 
     /// True if the form of 2015 is spoken, which knows no tokens.
-    pub fn is_old(&self) -> bool {
+    fn is_old(&self) -> bool {
         self.is_old.load(Ordering::Relaxed)
+    }
+
+    /// True if the operator said so, not Ironic.
+    pub fn is_old_by_order(&self) -> bool {
+        self.form == ApiForm::Passthru
     }
 
     /// Asks until the node is found. The inventory is part of the question in the form of 2015.

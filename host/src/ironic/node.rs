@@ -103,13 +103,13 @@ mod tests {
         Found::read(answer, &Logger::root(Discard, o!()))
     }
 
-    fn with_config(config: Value) -> Found {
+    fn with_config(config: &Value) -> Found {
         read(json!({"node": {"uuid": "5c6b"}, "config": config})).expect("usable")
     }
 
     #[test]
     fn all_that_ironic_39_sends_is_read() {
-        let found = with_config(json!({
+        let found = with_config(&json!({
             "heartbeat_timeout": 300, "agent_token": "qkz5m4wQm0Jr7c0mJm4S9y7b3bX0Xl0D6m1wS3X0X9g",
             "agent_token_required": true, "agent_md5_checksum_enable": false, "disable_deep_image_inspection": null,
             "permitted_image_formats": ["raw", "gpt", "qcow2"], "agent_skip_bmc_detect": true,
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn no_interval_makes_a_flood_or_silence() {
         for (given, used) in [(json!(0), 2), (json!(-5), 2), (json!(1e300), 86_400), (json!(3), 3)] {
-            assert_eq!(with_config(json!({"heartbeat_timeout": given})).heartbeat_timeout.as_secs(), used);
+            assert_eq!(with_config(&json!({"heartbeat_timeout": given})).heartbeat_timeout.as_secs(), used);
         }
     }
 
@@ -159,7 +159,7 @@ mod tests {
             (json!(null), TokenAnswer::Absent),
             (json!(12), TokenAnswer::Absent),
         ] {
-            assert_eq!(with_config(json!({"heartbeat_timeout": 1, "agent_token": token})).token, answer);
+            assert_eq!(with_config(&json!({"heartbeat_timeout": 1, "agent_token": token})).token, answer);
         }
     }
 }

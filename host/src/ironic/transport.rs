@@ -51,7 +51,7 @@ pub struct Answer {
 /// No answer, or none that can be used.
 #[derive(Debug, Clone)]
 pub struct Unanswered {
-    /// The address, as it may be shown.
+    /// The address without its query, as it may be shown.
     pub url: String,
     /// What happened.
     pub reason: String,
@@ -92,7 +92,9 @@ impl Transport {
     /// # Errors
     /// There was no complete answer within the deadline and the limit.
     pub(super) async fn exchange(&self, endpoint: &Endpoint, request: &Request) -> Result<Answer, Unanswered> {
-        let fail = |reason: String| Unanswered { url: endpoint.to_string(), reason };
+        // The query of a lookup would hide everything else in the line.
+        let url = || endpoint.to_string().split('?').next().unwrap_or_default().to_owned();
+        let fail = |reason: String| Unanswered { url: url(), reason };
         match tokio::time::timeout(request.deadline, self.follow(endpoint, request)).await {
             Ok(result) => result.map_err(fail),
             Err(_) => Err(fail(format!("no complete answer within {} s", request.deadline.as_secs_f64()))),
@@ -168,7 +170,7 @@ impl fmt::Debug for Transport {
 
 /// For plain HTTP, where a store of certificates would be loaded for nothing.
 fn trusts_nobody() -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| format!("TLS cannot be set up: {error}"))?;
     Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use slog::{Logger, error, info, warn};
+use slog::{Logger, info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 use super::Failure;
+use super::session::{self, Served, Session};
 use super::start::{self, Told};
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server, Transport};
@@ -38,17 +40,46 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let control = control(&options, registry.clone(), &log).await;
 
     let config = told.config();
+    let session = if options.standalone {
+        session::take_node_info(&agent, config);
+        None
+    } else {
+        Some(Session::plan(&told, &log)?)
+    };
+    sleep(config.hardware_initialization_delay()).await;
+    let found = match &session {
+        Some(session) => tokio::select! {
+            found = session.begin(&agent) => found?,
+            name = signals.next() => {
+                info!(log, "{name} received before the API was served, stopping");
+                return Ok(ExitCode::SUCCESS);
+            }
+        },
+        None => None,
+    };
+    if session::is_rescued() {
+        info!(log, "the node was rescued, so the agent does nothing any more");
+        let name = signals.next().await;
+        info!(log, "{name} received");
+        return Ok(ExitCode::SUCCESS);
+    }
+
     let listener = api::bind(&config.listen_host(), config.listen_port())
         .map_err(|error| Failure::new(format!("{error}; choose another with --listen-host and --listen-port")))?;
     let server = Server::start(agent.clone(), listener, Transport::Plain, Limits::default())
         .map_err(|error| Failure::new(format!("the API cannot be served: {error}")))?;
     agent.mark_started();
     info!(log, "listening on http://{}", server.local_addr());
-    if !options.standalone {
-        error!(log, "no Ironic API URL is known: there is no lookup and no heartbeat, only the API is served");
-    }
+    let served = Served { protocol: config.advertise_protocol(), listener: server.local_addr(), certificate: None };
+    let heartbeats = async {
+        match (&session, &found) {
+            (Some(session), Some(found)) => session.keep_beating(&agent, found, &served).await,
+            _ => std::future::pending().await,
+        }
+    };
 
     tokio::select! {
+        _ = heartbeats => {}
         () = agent.serving_ends() => {}
         name = signals.next() => {
             info!(log, "{name} received, stopping");

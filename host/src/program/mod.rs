@@ -6,6 +6,7 @@ mod explain;
 mod failure;
 mod inventory;
 mod plugins;
+mod session;
 mod start;
 
 use std::ffi::OsString;

@@ -47,6 +47,11 @@ impl Told {
         &self.config
     }
 
+    /// A parameter of the kernel line or of virtual media that is no option.
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        self.sources.parameters().remove(name)
+    }
+
     /// What is wrong but stops nothing.
     pub(super) fn warnings(&self) -> &[String] {
         &self.warnings

@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 
 /// Pause between the bytes of a slow answer.
@@ -32,7 +34,7 @@ pub enum Fault {
     ManyElements,
     /// JSON nested a hundred thousand deep.
     Deep,
-    /// A few kilobytes that unpack to gigabytes.
+    /// Two megabytes that unpack to two gigabytes.
     GzipBomb,
     /// No HTTP at all.
     Garbage,
@@ -68,10 +70,11 @@ impl Fault {
             Self::ManyElements => repeated(stream, b"[", &b"[],".repeat(21_846), 50),
             Self::Deep => whole(stream, 200, "application/json", "", &[b'['; 100_000]),
             Self::GzipBomb => {
-                // Deflated zeros: a stored prefix is enough for a client that never unpacks.
-                let packed =
-                    [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], &[0xed, 0xc1, 1, 1, 0, 0, 0, 0x80, 0x90]].concat();
-                whole(stream, 200, "application/json", "Content-Encoding: gzip\r\n", &packed.repeat(200))
+                // Members of a gzip file may follow each other, and each of these is a megabyte of zeros.
+                let mut member = GzEncoder::new(Vec::new(), Compression::best());
+                member.write_all(&[0; 1 << 20])?;
+                let packed = member.finish()?.repeat(2000);
+                whole(stream, 200, "application/json", "Content-Encoding: gzip\r\n", &packed)
             }
             Self::Garbage => stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n"),
             Self::EndlessHeaders => {
