@@ -231,7 +231,7 @@ fn inventory_prints_this_machine() {
 #[test]
 fn inventory_without_managers_is_an_error() {
     let done = on(&PluginDir::new(), &["inventory", "--json"]);
-    assert_eq!(done.code, Some(1), "{done:#?}");
+    assert_eq!(done.code, Some(70), "{done:#?}");
     assert!(done.stderr.contains("plugins"), "{done:#?}");
 }
 

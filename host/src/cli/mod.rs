@@ -177,13 +177,13 @@ pub enum IsolationOption {
 }
 
 impl FromStr for IsolationOption {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "worker" => Ok(Self::Worker),
             "in-process" => Ok(Self::InProcess),
-            _ => Err("there are worker and in-process"),
+            _ => Err(format!("{text:?} is neither worker nor in-process")),
         }
     }
 }
