@@ -135,9 +135,18 @@ fn replaced(plugins: &PluginDir, file: &str, from: &[u8], to: &[u8]) {
     plugins.put(file, &good);
 }
 
-/// Needs a library that does not exist, in the place of one that does.
+/// Needs a library that does not exist, in the place of one that does. It has a name of its own, since the second file
+/// of one name is refused for that.
 fn missing_library(plugins: &PluginDir, file: &str) {
-    replaced(plugins, file, b"libgcc_s.so.1", b"libnone9.so.1");
+    let mut good = good();
+    for (from, to) in [
+        (&b"libgcc_s.so.1"[..], &b"libnone9.so.1"[..]),
+        (b"\"name\":\"acme\"", b"\"name\":\"acne\""),
+        (b"\"class_name\":\"Acme\"", b"\"class_name\":\"Acne\""),
+    ] {
+        assert!(replace_all(&mut good, from, to) > 0, "{} is not in the plugin", String::from_utf8_lossy(from));
+    }
+    plugins.put(file, &good);
 }
 
 fn mode(plugins: &PluginDir, file: &str, mode: u32) {

@@ -69,7 +69,7 @@ pub struct RunOptions {
     #[structopt(long, value_name = "ADDRESS")]
     pub listen_host: Option<String>,
     /// Port, 0 for any free one [9999]
-    #[structopt(long, value_name = "PORT")]
+    #[structopt(long, value_name = "PORT", parse(try_from_str = port))]
     pub listen_port: Option<u16>,
     /// Socket [/run/ipa-host/control.sock]
     #[structopt(long, value_name = "PATH", parse(from_os_str))]
@@ -186,6 +186,10 @@ impl FromStr for IsolationOption {
             _ => Err(format!("{text:?} is neither worker nor in-process")),
         }
     }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("{text:?} is no port number from 0 to 65535"))
 }
 
 impl CommonOptions {
