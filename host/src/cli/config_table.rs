@@ -48,7 +48,7 @@ pub fn reference() -> String {
         let _ = writeln!(out, "{}\n    {}", spec.title(), spec.help);
         let default = text(&spec.default.into());
         let _ = writeln!(out, "    {}; default: {default}", spec.kind.allowed());
-        let flag = spec.has_flag().then(|| format!("--{}, ", spec.flag())).unwrap_or_default();
+        let flag = if spec.has_flag() { format!("--{}, ", spec.flag()) } else { String::new() };
         let kernel = spec.kernel.map(|word| format!(", {word} on the kernel line")).unwrap_or_default();
         let _ = writeln!(out, "    {flag}{}{kernel}", spec.variable());
     }

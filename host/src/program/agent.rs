@@ -8,7 +8,7 @@ use slog::{Logger, error, info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
-use super::start::{self, Told};
+use super::start::{self, Media, Told};
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server, Transport};
 use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
@@ -19,13 +19,14 @@ use crate::token;
 
 /// Runs the agent until a signal or a command ends it.
 pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
-    let told = Told::read(options.common.clone(), options.flags.all())?;
+    let runner = start::runner()?;
+    let media = if options.read_only { Media::Read } else { Media::Taken };
+    let told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
     let logging = told.logging();
     let log = logging.log().clone();
     let mut signals = Signals::catch()?;
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
-    let runner = start::runner()?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
