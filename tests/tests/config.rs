@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ipa_tests::host::TOKEN;
 use ipa_tests::program::{Finished, ipa_host, ipa_host_with};
 use ipa_tests::{Host, PluginDir};
 use serde_json::{Value, json};
@@ -241,7 +242,10 @@ async fn a_running_agent_obeys_its_files_and_warns_in_its_log() {
     let host = Host::with(plugins).flag("--config_file").flag(&file.display().to_string()).start();
     let warning = host.log_line(&["configuration:", "listen_prot"]);
     assert!(warning.contains("did you mean listen_port?") && warning.contains("more.conf:2"), "{warning}");
-    host.log_line(&[" DEBG "]);
+    let option = host.log_line(&[" DEBUG option debug", "source="]);
+    assert!(option.contains("more.conf:1") && option.contains("value=true"), "{option}");
+    let token = host.log_line(&[" DEBUG option agent_token", "source="]);
+    assert!(!token.contains(TOKEN), "{token}");
     assert_eq!(host.client().get("/v1/status").await.status, 200);
     assert_eq!(host.terminate(), 0);
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::inventory_table::printable;
 use crate::config::options::OPTIONS;
 use crate::config::spec::Spec;
-use crate::config::{HIDDEN, OptionValue, Setting};
+use crate::config::{HIDDEN, OptionValue, Origin, Setting};
 
 /// Longest value that the last column is kept in line for.
 const WIDEST: usize = 40;
@@ -39,6 +39,12 @@ pub fn json(settings: &[(&'static Spec, Setting)]) -> Value {
         group[spec.name] = json!({"value": shown(spec, &setting.value).json(), "source": setting.origin.to_string()});
     }
     Value::Object(groups)
+}
+
+/// The options that someone has set, each with its value and source, for the log.
+pub fn set(settings: &[(&'static Spec, Setting)]) -> impl Iterator<Item = [String; 3]> {
+    let set = settings.iter().filter(|(_, setting)| setting.origin != Origin::Default);
+    set.map(|(spec, setting)| [spec.title(), text(&shown(spec, &setting.value)), setting.origin.to_string()])
 }
 
 /// What can be set, what it accepts, and every way to set it.
@@ -111,6 +117,8 @@ mod tests {
         assert_eq!(json["DEFAULT"]["agent_token"], json!({"value": "***", "source": "lookup"}));
         assert_eq!(json["DEFAULT"]["image_server_password"]["value"], Value::Null);
         assert!(!format!("{table}{json}").contains("s3cret"));
+        let set: Vec<_> = set(&config.settings()).collect();
+        assert_eq!(set, [["ntp_server", "a?[2J", "mdns"], ["agent_token", "***", "lookup"]]);
     }
 
     #[test]

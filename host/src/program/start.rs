@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use slog::{info, warn};
+use slog::{debug, info, warn};
 
 use super::Failure;
-use crate::cli::CommonOptions;
+use crate::cli::{CommonOptions, config_table};
 use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Config, Flag, Places, Sources};
 use crate::log::Logging;
@@ -82,6 +82,9 @@ impl Told {
         }
         for warning in &self.warnings {
             warn!(logging.log(), "configuration: {warning}");
+        }
+        for [name, value, source] in config_table::set(&self.config.settings()) {
+            debug!(logging.log(), "option {name}"; "value" => value, "source" => source);
         }
         logging
     }
