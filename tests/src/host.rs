@@ -28,6 +28,7 @@ pub struct Builder {
     plugins: PluginDir,
     flags: Vec<String>,
     makes_token: bool,
+    own_network: bool,
 }
 
 /// A host that listens. Dropping it kills it and fails the test if a process of it is left.
@@ -58,7 +59,7 @@ struct Lines {
 impl Host {
     /// A host with a plugin directory, standalone, on a free port of the loopback interface.
     pub fn with(plugins: PluginDir) -> Builder {
-        Builder { plugins, flags: Vec::new(), makes_token: false }
+        Builder { plugins, flags: Vec::new(), makes_token: false, own_network: false }
     }
 
     /// Its client.
@@ -84,6 +85,16 @@ impl Host {
     /// Its control socket.
     pub fn control_socket(&self) -> PathBuf {
         control_socket(&self.plugins)
+    }
+
+    /// Runs a program in the network namespace of a host that was started [`in_own_network`](Builder::in_own_network),
+    /// and gives what it writes to standard output, or, if it fails, to standard error.
+    pub fn in_its_network(&self, argv: &[&str]) -> Result<String, String> {
+        let mut command = Command::new("nsenter");
+        command.args(["--net", "--mount", "--target", &self.id().to_string(), "--"]).args(argv);
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
     /// Its plugin directory.
@@ -136,11 +147,19 @@ impl Host {
     }
 
     /// Ends the host by SIGTERM and gives its exit code. Panics if it does not end or leaves a process behind.
-    pub fn terminate(mut self) -> i32 {
+    pub fn terminate(self) -> i32 {
+        self.terminate_with_log().0
+    }
+
+    /// As [`terminate`](Self::terminate), with all that it has logged.
+    pub fn terminate_with_log(mut self) -> (i32, String) {
         self.signal(Signal::TERM);
         let status = self.ended(START);
         self.finish();
-        status.code().unwrap_or_else(|| panic!("killed by signal {:?}:\n{}", status.signal(), self.log()))
+        // The reader of standard error comes to its end with the last process that holds it.
+        self.log.wait(AFTERMATH, |_| false);
+        let code = status.code().unwrap_or_else(|| panic!("killed by signal {:?}:\n{}", status.signal(), self.log()));
+        (code, self.log())
     }
 
     /// Kills the host and checks that nothing of it is left.
@@ -184,6 +203,13 @@ impl Builder {
         self.flag("--deadline").flag(&format!("{name}={seconds}"))
     }
 
+    /// Gives it a network namespace of its own, in which there is only a loopback interface, and that is down. The
+    /// [`Client`] cannot reach it there.
+    #[must_use]
+    pub fn in_own_network(self) -> Self {
+        Self { own_network: true, ..self }
+    }
+
     /// Gives it no token, so that it makes one.
     #[must_use]
     pub fn makes_token(self) -> Self {
@@ -192,7 +218,14 @@ impl Builder {
 
     /// Starts the host and returns once it listens.
     pub fn start(self) -> Host {
-        let mut command = Command::new(artifacts::host_binary());
+        let mut command = if self.own_network {
+            // It becomes the host, so the process number stays.
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--net", "--mount", "--"]).arg(artifacts::host_binary());
+            unshare
+        } else {
+            Command::new(artifacts::host_binary())
+        };
         command
             .args(["run", "--standalone", "--listen-host", "127.0.0.1", "--listen-port", "0"])
             .arg("--plugin-dir")

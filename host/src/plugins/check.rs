@@ -38,6 +38,9 @@ const NOTEWORTHY: &[(&str, &str)] = &[
     ("reboot", "can reboot the machine"),
 ];
 
+/// Functions that every Rust library runs when it is loaded.
+const USUAL_CONSTRUCTORS: u64 = 2;
+
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -82,7 +85,7 @@ pub struct Report {
     pub glibc_here: Option<String>,
     /// Imports that are worth knowing, and what they mean.
     pub imports: Vec<(String, String)>,
-    /// True if code of it runs as soon as it is loaded.
+    /// True if code of it runs as soon as it is loaded, beside what every Rust library runs.
     pub constructors: bool,
     /// Programs that its manifest names.
     pub tools: Vec<Need>,
@@ -194,7 +197,7 @@ impl Report {
             .filter(|(name, _)| imported(name))
             .map(|(name, meaning)| ((*name).to_owned(), (*meaning).to_owned()))
             .collect();
-        self.constructors = dynamic.has_constructors();
+        self.constructors = dynamic.constructors() > USUAL_CONSTRUCTORS;
     }
 }
 
