@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::inventory_table::printable;
 use crate::config::options::OPTIONS;
 use crate::config::spec::Spec;
-use crate::config::{HIDDEN, OptionValue, Setting};
+use crate::config::{HIDDEN, OptionValue, Origin, Setting};
 
 /// Longest value that the last column is kept in line for.
 const WIDEST: usize = 40;
@@ -41,6 +41,12 @@ pub fn json(settings: &[(&'static Spec, Setting)]) -> Value {
     Value::Object(groups)
 }
 
+/// The options that someone has set, each with its value and source, for the log.
+pub fn set(settings: &[(&'static Spec, Setting)]) -> impl Iterator<Item = [String; 3]> {
+    let set = settings.iter().filter(|(_, setting)| setting.origin != Origin::Default);
+    set.map(|(spec, setting)| [spec.title(), text(&shown(spec, &setting.value)), setting.origin.to_string()])
+}
+
 /// What can be set, what it accepts, and every way to set it.
 pub fn reference() -> String {
     let mut out = String::new();
@@ -48,7 +54,7 @@ pub fn reference() -> String {
         let _ = writeln!(out, "{}\n    {}", spec.title(), spec.help);
         let default = text(&spec.default.into());
         let _ = writeln!(out, "    {}; default: {default}", spec.kind.allowed());
-        let flag = spec.has_flag().then(|| format!("--{}, ", spec.flag())).unwrap_or_default();
+        let flag = if spec.has_flag() { format!("--{}, ", spec.flag()) } else { String::new() };
         let kernel = spec.kernel.map(|word| format!(", {word} on the kernel line")).unwrap_or_default();
         let _ = writeln!(out, "    {flag}{}{kernel}", spec.variable());
     }
@@ -111,6 +117,8 @@ mod tests {
         assert_eq!(json["DEFAULT"]["agent_token"], json!({"value": "***", "source": "lookup"}));
         assert_eq!(json["DEFAULT"]["image_server_password"]["value"], Value::Null);
         assert!(!format!("{table}{json}").contains("s3cret"));
+        let set: Vec<_> = set(&config.settings()).collect();
+        assert_eq!(set, [["ntp_server", "a?[2J", "mdns"], ["agent_token", "***", "lookup"]]);
     }
 
     #[test]

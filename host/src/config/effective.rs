@@ -1,6 +1,5 @@
 //! The values in effect, and where each came from.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
@@ -160,15 +159,6 @@ impl Config {
     pub fn origin(&self, name: &str) -> Origin {
         let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
         find(DEFAULT_GROUP, name).map_or(Origin::Default, |(row, _)| settings[row].origin.clone())
-    }
-
-    /// The values by group and name, secrets included, as plugins are given them.
-    pub fn json(&self) -> serde_json::Value {
-        let mut groups: BTreeMap<&str, serde_json::Map<String, serde_json::Value>> = BTreeMap::new();
-        for (spec, setting) in self.settings() {
-            groups.entry(spec.group).or_default().insert(spec.name.to_owned(), setting.value.json());
-        }
-        serde_json::json!(groups)
     }
 
     pub(super) fn read<T: FromValue>(&self, row: usize) -> T {

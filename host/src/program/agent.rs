@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::Failure;
 use super::session::{self, Served, Session};
-use super::start::{self, Told};
+use super::start::{self, Media, Told};
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server, Transport};
 use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
@@ -21,13 +21,14 @@ use crate::token;
 
 /// Runs the agent until a signal or a command ends it.
 pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
-    let told = Told::read(options.common.clone(), options.flags.all())?;
+    let runner = start::runner()?;
+    let media = if options.read_only { Media::Read } else { Media::Taken };
+    let told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
     let logging = told.logging();
     let log = logging.log().clone();
     let mut signals = Signals::catch()?;
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
-    let runner = start::runner()?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -39,29 +40,41 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let agent = Agent::new(settings, registry.clone(), runner, logging);
     let control = control(&options, registry.clone(), &log).await;
 
-    let config = told.config();
-    let session = if options.standalone {
-        session::take_node_info(&agent, config);
+    let outcome = live(&agent, &told, &mut signals).await;
+    drop(control);
+    registry.stop().await;
+    info!(log, "ipa-host ends");
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// From ready managers to the end: meets Ironic, serves the API, beats.
+async fn live(agent: &Arc<Agent>, told: &Told, signals: &mut Signals) -> Result<(), Failure> {
+    let (log, config) = (agent.log(), told.config());
+    let session = if agent.is_standalone() {
+        session::take_node_info(agent, config);
         None
     } else {
-        Some(Session::plan(&told, &log)?)
+        Some(Session::plan(told, log)?)
     };
-    sleep(config.hardware_initialization_delay()).await;
-    let found = match &session {
-        Some(session) => tokio::select! {
-            found = session.begin(&agent) => found?,
-            name = signals.next() => {
-                info!(log, "{name} received before the API was served, stopping");
-                return Ok(ExitCode::SUCCESS);
-            }
-        },
-        None => None,
+    let before = async {
+        sleep(config.hardware_initialization_delay()).await;
+        match &session {
+            Some(session) => session.begin(agent).await,
+            None => Ok(None),
+        }
+    };
+    let found = tokio::select! {
+        found = before => found?,
+        name = signals.next() => {
+            info!(log, "{name} received before the API was served, stopping");
+            return Ok(());
+        }
     };
     if session::is_rescued() {
         info!(log, "the node was rescued, so the agent does nothing any more");
         let name = signals.next().await;
         info!(log, "{name} received");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
 
     let listener = api::bind(&config.listen_host(), config.listen_port())
@@ -73,11 +86,10 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let served = Served { protocol: config.advertise_protocol(), listener: server.local_addr(), certificate: None };
     let heartbeats = async {
         match (&session, &found) {
-            (Some(session), Some(found)) => session.keep_beating(&agent, found, &served).await,
+            (Some(session), Some(found)) => session.keep_beating(agent, found, &served).await,
             _ => std::future::pending().await,
         }
     };
-
     tokio::select! {
         _ = heartbeats => {}
         () = agent.serving_ends() => {}
@@ -94,10 +106,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
             name = signals.next() => info!(log, "{name} received"),
         }
     }
-    drop(control);
-    registry.stop().await;
-    info!(log, "ipa-host ends");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The token that clients must give: the one that was given, or for a standalone agent a new one.

@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::Failure;
-use super::start::Told;
+use super::start::{self, Media, Told};
 use crate::cli::{ConfigOptions, RunOptions, config_table};
-use crate::config::Sources;
 
 /// Prints every option, its value and its source, or the reference of all options.
-pub(super) fn run(options: ConfigOptions, outer: RunOptions) -> Result<ExitCode, Failure> {
+pub(super) async fn run(options: ConfigOptions, outer: RunOptions) -> Result<ExitCode, Failure> {
     if options.reference {
         if options.json {
             println!("{}", serde_json::to_string_pretty(&config_table::reference_json())?);
@@ -22,7 +21,8 @@ pub(super) fn run(options: ConfigOptions, outer: RunOptions) -> Result<ExitCode,
     }
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let flags = options.flags.or(outer.flags);
-    let told = Told::complete(Sources::begin(root)?, root, options.common.or(outer.common), flags.all())?;
+    let runner = start::runner()?;
+    let told = Told::read(root, Media::Read, &runner, options.common.or(outer.common), flags.all()).await?;
     let settings = told.config().settings();
     if options.json {
         let document = json!({"options": config_table::json(&settings), "warnings": told.warnings()});

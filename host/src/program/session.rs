@@ -191,7 +191,7 @@ async fn accept(agent: &Agent, config: &Config, found: &Found) {
         agent.set_token(token);
     }
     for refused in config.take_lookup(&found.config) {
-        warn!(log, "an option that Ironic sets is ignored: {refused}");
+        info!(log, "an option that Ironic sets is ignored: {refused}");
     }
     agent.managers().cache_node(found.node.clone()).await;
 }
