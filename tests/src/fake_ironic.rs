@@ -91,7 +91,12 @@ impl Default for FakeIronic {
 impl FakeIronic {
     /// A server on a free port of the loopback interface.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::start_on("127.0.0.1:0")
+    }
+
+    /// A server on this address.
+    pub fn start_on(address: &str) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let server = Self { address, shared: Arc::default(), listening: Mutex::default() };
         server.listen(listener);

@@ -27,6 +27,7 @@ const AFTERMATH: Duration = Duration::from_secs(15);
 pub struct Builder {
     plugins: PluginDir,
     flags: Vec<String>,
+    variables: Vec<(String, String)>,
     token: Token,
     standalone: bool,
     own_network: bool,
@@ -72,7 +73,14 @@ struct Lines {
 impl Host {
     /// A host with a plugin directory, standalone, on a free port of the loopback interface.
     pub fn with(plugins: PluginDir) -> Builder {
-        Builder { plugins, flags: Vec::new(), token: Token::Given, standalone: true, own_network: false }
+        Builder {
+            plugins,
+            flags: Vec::new(),
+            variables: Vec::new(),
+            token: Token::Given,
+            standalone: true,
+            own_network: false,
+        }
     }
 
     /// Its client.
@@ -245,7 +253,20 @@ impl Builder {
     /// Gives it an Ironic to look its node up at, and no token.
     #[must_use]
     pub fn with_ironic(self, urls: &str) -> Self {
-        Self { token: Token::Ironic, standalone: false, ..self }.flag("--api-url").flag(urls)
+        self.for_ironic().flag("--api-url").flag(urls)
+    }
+
+    /// Lets it deal with Ironic as its other flags say, and gives it no token.
+    #[must_use]
+    pub fn for_ironic(self) -> Self {
+        Self { token: Token::Ironic, standalone: false, ..self }
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Starts the host and returns once it listens.
@@ -274,6 +295,7 @@ impl Builder {
             .arg("--control-socket")
             .arg(control_socket(&self.plugins))
             .args(&self.flags)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(File::create(stdout_file(&self.plugins)).expect("our own directory"))
             .stderr(Stdio::piped());

@@ -281,3 +281,145 @@ async fn an_address_that_is_none_is_named() {
     assert_ne!(host.ended(PATIENCE).code(), Some(0));
     assert!(host.log().contains("api-url") || host.log().contains("api_url"), "{}", host.log());
 }
+
+/// By link-local address and interface, as in a network without routers or DHCP.
+#[tokio::test]
+async fn an_address_may_name_its_interface() {
+    let ironic = FakeIronic::start_on("[::1]:0");
+    let url = ironic.url().replace("::1]", "::1%25lo]");
+    let host = Host::with(machine()).with_ironic(&url).flag("--listen-host").flag("::1").start();
+    let beat = &ironic.wait_for(Api::Heartbeat, 1)[0];
+    let port = host.address().rsplit_once(':').expect("with port").1;
+    assert_eq!(beat.body["callback_url"], format!("http://[::1]:{port}"));
+}
+
+#[tokio::test]
+async fn what_is_advertised_can_be_chosen() {
+    let ironic = FakeIronic::start();
+    let flags = ["--advertise-host", "agent.example", "--advertise-port", "19901", "--advertise-protocol", "https"];
+    let _host = flags.iter().fold(host(&ironic), |host, flag| host.flag(flag)).start();
+    assert_eq!(ironic.wait_for(Api::Heartbeat, 1)[0].body["callback_url"], "https://agent.example:19901");
+}
+
+#[tokio::test]
+async fn a_proxy_is_taken_from_the_environment() {
+    let proxy = FakeIronic::start();
+    let _host = Host::with(machine())
+        .with_ironic("http://ironic.invalid:6385")
+        .variable("http_proxy", &proxy.url())
+        .flag("--advertise-host")
+        .flag("10.0.0.5")
+        .start();
+    assert_eq!(proxy.wait_for(Api::Lookup, 1)[0].header("host"), "ironic.invalid:6385");
+    proxy.wait_for(Api::Heartbeat, 1);
+}
+
+/// The data of an inspection, which comes before the lookup.
+#[tokio::test]
+async fn an_inspection_posts_what_it_collected_and_tells_the_lookup_the_node() {
+    let ironic = FakeIronic::start();
+    let host = host(&ironic).flag("--inspection-collectors").flag("default,pci-devices,logs").start();
+    let post = &ironic.wait_for(Api::Inspection, 1)[0];
+    assert_eq!(post.header("x-openstack-ironic-api-version"), "", "a version would change the answer");
+    assert_eq!(post.body["error"], Value::Null);
+    assert_eq!(post.body["inventory"]["hostname"], "host-1");
+    assert_eq!(post.body["root_disk"]["name"], "/dev/sda", "the smallest that is large enough");
+    assert_eq!(post.body["boot_interface"], "01-52-54-00-12-34-56");
+    assert_eq!(
+        post.body["configuration"],
+        json!({"collectors": ["default", "pci-devices", "logs"],
+            "managers": [{"name": "acme", "version": "1.0.0"}, {"name": "puppet_aaaa", "version": "1.aaaa"}]})
+    );
+    assert!(post.body["pci_devices"].is_array() || post.body["error"].is_string());
+    assert!(post.body["logs"].as_str().is_some_and(|logs| logs.starts_with("H4sI")), "a gzip file in base64");
+    assert!(post.body.get("agent_token").is_none());
+    let lookup = &ironic.wait_for(Api::Lookup, 1)[0];
+    assert!(lookup.line.ends_with(&format!("&node_uuid={NODE}")), "{}", lookup.line);
+    assert!(lookup.at > post.at);
+    host.assert_well().await;
+}
+
+#[tokio::test]
+async fn an_inspection_that_ironic_refuses_does_not_stop_the_agent() {
+    let ironic = FakeIronic::start();
+    let refusal = Fault::Json(404, json!({"error_message": {"faultstring": "Node could not be found."}}));
+    let locked = Fault::Json(409, json!({"faultstring": "Node is locked"}));
+    ironic.lies(Api::Inspection, [locked, refusal]);
+    let host = host(&ironic).flag("--inspection-collectors").flag("default").start();
+    assert_eq!(ironic.wait_for(Api::Lookup, 1)[0].line, format!("GET /v1/lookup?addresses={MACS}"));
+    assert_eq!(ironic.received(Api::Inspection).len(), 2, "a locked node is tried again, an unknown one is not");
+    host.log_line(&["inspection failed", "Node could not be found."]);
+}
+
+/// Whatever could be collected is posted, with what went wrong.
+#[tokio::test]
+async fn an_unknown_collector_is_told_to_ironic() {
+    let ironic = FakeIronic::start();
+    let host = host(&ironic).flag("--inspection-collectors").flag("default,magic").start();
+    let error = ironic.wait_for(Api::Inspection, 1)[0].body["error"].clone();
+    let text = error.as_str().unwrap_or_default();
+    assert!(text.starts_with("The following errors were encountered:\n* ") && text.contains("magic"), "{error}");
+    host.log_line(&["inspection failed", "magic"]);
+}
+
+/// As Ironic boots a node for inspection alone: the data are posted, and then there is nobody to look up or beat for.
+#[tokio::test]
+async fn with_only_a_callback_the_agent_inspects_and_serves() {
+    let ironic = FakeIronic::start();
+    let url = format!("{}/v1/continue_inspection", ironic.url());
+    let host = Host::with(machine()).for_ironic().flag("--inspection-callback-url").flag(&url).start();
+    let post = &ironic.wait_for(Api::Inspection, 1)[0];
+    assert_eq!(post.body["configuration"]["collectors"], json!(["default", "logs"]));
+    host.log_line(&["no lookup and no heartbeat after the inspection"]);
+    assert_eq!(host.client().get("/v1/status").await.status, 200);
+    assert_eq!(host.client().get_with_token("/v1/commands/").await.status, 401, "there is no token");
+    assert_eq!(ironic.received(Api::Lookup).len() + ironic.received(Api::Root).len(), 0);
+}
+
+#[tokio::test]
+async fn without_any_address_the_agent_says_so_and_serves() {
+    let host = Host::with(machine()).for_ironic().start();
+    host.log_line(&["neither ipa-api-url nor ipa-inspection-callback-url"]);
+    assert_eq!(host.client().get("/v1/status").await.status, 200);
+}
+
+/// The forms of 2015, chosen by the operator: commands came without a token then.
+#[tokio::test]
+async fn an_ironic_of_2015_is_served_in_its_form() {
+    let ironic = FakeIronic::of_2015();
+    let host = host(&ironic).flag("--ironic-api").flag("passthru").start();
+    let lookup = &ironic.wait_for(Api::DriverLookup, 1)[0];
+    assert_eq!(lookup.line, "POST /v1/drivers/agent_ipmitool/vendor_passthru/lookup");
+    assert_eq!(lookup.header("x-openstack-ironic-api-version"), "");
+    assert_eq!(lookup.body["version"], "2");
+    assert_eq!(lookup.body["inventory"]["interfaces"][0]["switch_port_descr"], Value::Null);
+    let beat = &ironic.wait_for(Api::NodeHeartbeat, 1)[0];
+    assert_eq!(beat.line, format!("POST /v1/nodes/{NODE}/vendor_passthru/heartbeat"));
+    assert_eq!(beat.body, json!({"agent_url": format!("http://{}", host.address())}));
+    assert_eq!(ironic.received(Api::Lookup).len(), 0);
+    host.log_line(&["knows no tokens"]);
+    assert_eq!(host.client().get("/v1/commands/").await.status, 200);
+}
+
+/// In between the agent tries today's form first, and asks the node where the driver is not the usual one.
+#[tokio::test]
+async fn an_old_ironic_is_recognised_by_its_answers() {
+    let ironic = FakeIronic::of_2015();
+    ironic.lies(Api::Inspection, [Fault::Json(202, json!({"uuid": NODE}))]);
+    let flags = ["--ironic-api", "auto", "--driver-name", "agent_ilo", "--inspection-collectors", "default"];
+    let host = flags.iter().fold(host(&ironic), |host, flag| host.flag(flag)).start();
+    ironic.wait_for(Api::NodeHeartbeat, 1);
+    let counts = [Api::Lookup, Api::DriverLookup, Api::NodeLookup].map(|api| ironic.received(api).len());
+    assert_eq!(counts, [1, 1, 1]);
+    assert_eq!(host.client().get("/v1/commands/").await.status, 401, "only the operator waives the token");
+}
+
+/// A node that is unknown for the moment is no sign of an old Ironic.
+#[tokio::test]
+async fn a_new_ironic_is_not_taken_for_an_old_one() {
+    let ironic = FakeIronic::start();
+    ironic.lies(Api::Lookup, [Fault::Json(404, json!({"faultstring": "no node"}))]);
+    let host = host(&ironic).flag("--ironic-api").flag("auto").start();
+    assert_heartbeat(&host, &ironic.wait_for(Api::Heartbeat, 1)[0]);
+    assert_eq!(ironic.received(Api::NodeHeartbeat).len(), 0);
+}

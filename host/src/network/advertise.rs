@@ -58,7 +58,8 @@ impl Advertise {
         }
         if targets.is_empty() {
             return Err(format!(
-                "no address to advertise: none of {} can be reached; set advertise_host (ipa-advertise-host)",
+                "no address to advertise: none of {} can be reached and resolved here; set advertise_host \
+                 (ipa-advertise-host)",
                 ironic.shown_urls()
             ));
         }

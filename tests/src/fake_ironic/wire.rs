@@ -37,7 +37,11 @@ fn read(stream: &TcpStream) -> io::Result<Received> {
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    let mut line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    if let Some(host) = headers.get("host") {
+        // To a proxy a client names the server as well.
+        line = line.replacen(&format!(" http://{host}/"), " /", 1);
+    }
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     Ok(Received { api: api(&line), at: Instant::now(), line, headers, body })
 }
