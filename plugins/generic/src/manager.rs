@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ipa_plugin_api::prelude::*;
 
+use crate::certificate::{self, Choice};
 use crate::inventory::Collector;
+use crate::root::Root;
 use crate::tools::{ToolError, ToolOutput, Tools};
 
 /// Kernel modules that let the ramdisk talk to a BMC.
@@ -132,6 +134,11 @@ impl HardwareManager for GenericHardwareManager {
         Ok(serde_json::to_value(inventory)?)
     }
 
+    fn generate_tls_certificate(&self, cx: &Cx<'_>, ip_address: &str) -> HwResult<TlsCertificate> {
+        let host_name = self.collector.hostname().unwrap_or_default();
+        certificate::generate(&Root::live(), ip_address, &host_name, Choice::read(cx)?)
+    }
+
     fn filter_device(&self, _cx: &Cx<'_>, device: Device) -> HwResult<Option<Device>> {
         Ok(Some(device))
     }
@@ -198,7 +205,7 @@ export_manager! {
     methods {
         initialize, list_network_interfaces, get_interface_info, get_ipv4_addr, get_cpus, get_memory,
         list_block_devices, get_bmc_address, get_bmc_v6address, get_bmc_mac, get_boot_info, get_system_vendor_info,
-        list_hardware_info, filter_device,
+        list_hardware_info, generate_tls_certificate, filter_device,
     }
 }
 
