@@ -31,4 +31,5 @@ pub mod process;
 pub mod program;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod token;

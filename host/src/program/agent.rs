@@ -9,8 +9,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use super::start::{self, Told};
+use super::transport;
 use crate::agent::{Agent, Settings};
-use crate::api::{self, Limits, Server, Transport};
+use crate::api::{self, Limits, Server};
 use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
 use crate::control::Control;
 use crate::managers::Managers;
@@ -44,10 +45,12 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let host = options.listen_host.as_deref().unwrap_or(LISTEN_HOST);
     let listener = api::bind(host, options.listen_port.unwrap_or(LISTEN_PORT))
         .map_err(|error| Failure::new(format!("{error}; choose another with --listen-host and --listen-port")))?;
-    let server = Server::start(agent.clone(), listener, Transport::Plain, Limits::default())
+    let transport = transport::given(&told, &log)?;
+    let scheme = transport.scheme();
+    let server = Server::start(agent.clone(), listener, transport, Limits::default())
         .map_err(|error| Failure::new(format!("the API cannot be served: {error}")))?;
     agent.mark_started();
-    info!(log, "listening on http://{}", server.local_addr());
+    info!(log, "listening on {scheme}://{}", server.local_addr());
     if !options.standalone {
         error!(log, "no Ironic API URL is known: there is no lookup and no heartbeat, only the API is served");
     }
