@@ -11,6 +11,7 @@ use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Files, boolean, kernel_line};
 use crate::log::Logging;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
+use crate::power::ClockOptions;
 use crate::process::{Runner, Spawner};
 
 /// The kernel command line.
@@ -44,6 +45,17 @@ impl Told {
     /// A key of the configuration files.
     pub(super) fn file(&self, section: &str, key: &str) -> Option<&str> {
         self.files.get(section, key)
+    }
+
+    /// How the clocks are set.
+    pub(super) fn clock(&self) -> Result<ClockOptions, Failure> {
+        let must_be_set = match self.file("DEFAULT", "fail_if_clock_not_set") {
+            Some(text) => boolean::parse(text)
+                .ok_or_else(|| Failure::new(format!("fail_if_clock_not_set is {text:?}; it is true or false")))?,
+            None => false,
+        };
+        let server = self.file("DEFAULT", "ntp_server").or_else(|| self.kernel("ipa-ntp-server"));
+        Ok(ClockOptions { ntp_server: server.map(str::to_owned), must_be_set })
     }
 
     /// The log, as verbose as was asked for. `ipa-debug` has the last word.
