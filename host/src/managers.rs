@@ -82,13 +82,14 @@ pub struct Progress {
 
 /// What travels with a command through all calls it makes.
 ///
-/// Clones are cheap and share everything but the deadline.
+/// Clones are cheap and share everything but the deadline and whether it is for a step.
 #[derive(Clone)]
 pub struct CallContext {
     cancel: Arc<watch::Sender<bool>>,
     progress: Arc<watch::Sender<Option<Progress>>>,
     attached: Arc<Mutex<Attached>>,
     deadline: Option<Duration>,
+    step: bool,
 }
 
 #[derive(Default)]
@@ -105,6 +106,7 @@ impl CallContext {
             progress: Arc::new(watch::Sender::new(None)),
             attached: Arc::default(),
             deadline: None,
+            step: false,
         }
     }
 
@@ -113,6 +115,23 @@ impl CallContext {
     pub fn with_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// The same context for the call of a step, whose default deadline is that of steps whatever its name is.
+    #[must_use]
+    pub fn for_step(self) -> Self {
+        Self { step: true, ..self }
+    }
+
+    /// The same context for calls that a call makes: without deadline of its own, and no step.
+    #[must_use]
+    pub fn nested(&self) -> Self {
+        Self { deadline: None, step: false, ..self.clone() }
+    }
+
+    /// True for the call of a step.
+    pub fn is_step(&self) -> bool {
+        self.step
     }
 
     /// Longest time that one call may take. None leaves it to the caller's default for the method.
@@ -194,13 +213,15 @@ mod tests {
     #[tokio::test]
     async fn clones_share_cancel_and_progress() {
         let call = CallContext::new();
-        let step = call.clone().with_deadline(Some(Duration::from_secs(5)));
+        let step = call.clone().with_deadline(Some(Duration::from_secs(5))).for_step();
         step.report(140, "half done");
         assert_eq!(call.progress(), Some(Progress { percent: 100, message: "half done".into() }));
         call.cancel();
         step.cancelled().await;
         assert!(step.is_cancelled());
-        assert_eq!((call.deadline(), step.deadline()), (None, Some(Duration::from_secs(5))));
+        assert_eq!((call.deadline(), call.is_step()), (None, false));
+        assert_eq!((step.deadline(), step.is_step()), (Some(Duration::from_secs(5)), true));
+        assert_eq!((step.nested().deadline(), step.nested().is_step()), (None, false));
     }
 
     #[test]

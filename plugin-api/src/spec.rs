@@ -44,7 +44,7 @@ impl ManifestSpec {
             StepKind::Deploy => self.deploy_steps,
             StepKind::Service => self.service_steps,
         };
-        specs.iter().map(StepSpec::to_step).collect()
+        specs.iter().map(|spec| spec.to_step()).collect()
     }
 
     /// The manifest that the note holds.
@@ -135,7 +135,7 @@ impl StepSpec {
         self
     }
 
-    fn to_step(&self) -> Step {
+    fn to_step(self) -> Step {
         let argsinfo = |arg: &ArgSpec| {
             (arg.name.to_owned(), ArgInfo { description: arg.description.to_owned(), required: arg.required })
         };

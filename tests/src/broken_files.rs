@@ -52,7 +52,7 @@ const fn fails_when_loaded(file: &'static str, make: fn(&PluginDir, &str), reaso
 pub const ALL: &[Broken] = &[
     broken("empty.so", |dir, file| write(dir, file, b""), &["empty"]),
     broken("text.so", |dir, file| write(dir, file, b"#!/bin/sh\necho not a library\n"), &["elf"]),
-    broken("truncated.so", truncated, &["truncated", "end of the file", "outside", "beyond", "past"]),
+    broken("truncated.so", truncated, &["cut short"]),
     broken(
         "header_only.so",
         |dir, file| write(dir, file, &good()[..64]),
@@ -135,9 +135,18 @@ fn replaced(plugins: &PluginDir, file: &str, from: &[u8], to: &[u8]) {
     plugins.put(file, &good);
 }
 
-/// Needs a library that does not exist, in the place of one that does.
+/// Needs a library that does not exist, in the place of one that does. It has a name of its own, since the second file
+/// of one name is refused for that.
 fn missing_library(plugins: &PluginDir, file: &str) {
-    replaced(plugins, file, b"libgcc_s.so.1", b"libnone9.so.1");
+    let mut good = good();
+    for (from, to) in [
+        (&b"libgcc_s.so.1"[..], &b"libnone9.so.1"[..]),
+        (b"\"name\":\"acme\"", b"\"name\":\"acne\""),
+        (b"\"class_name\":\"Acme\"", b"\"class_name\":\"Acne\""),
+    ] {
+        assert!(replace_all(&mut good, from, to) > 0, "{} is not in the plugin", String::from_utf8_lossy(from));
+    }
+    plugins.put(file, &good);
 }
 
 fn mode(plugins: &PluginDir, file: &str, mode: u32) {

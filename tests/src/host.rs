@@ -136,11 +136,19 @@ impl Host {
     }
 
     /// Ends the host by SIGTERM and gives its exit code. Panics if it does not end or leaves a process behind.
-    pub fn terminate(mut self) -> i32 {
+    pub fn terminate(self) -> i32 {
+        self.terminate_with_log().0
+    }
+
+    /// As [`terminate`](Self::terminate), with all that it has logged.
+    pub fn terminate_with_log(mut self) -> (i32, String) {
         self.signal(Signal::TERM);
         let status = self.ended(START);
         self.finish();
-        status.code().unwrap_or_else(|| panic!("killed by signal {:?}:\n{}", status.signal(), self.log()))
+        // The reader of standard error comes to its end with the last process that holds it.
+        self.log.wait(AFTERMATH, |_| false);
+        let code = status.code().unwrap_or_else(|| panic!("killed by signal {:?}:\n{}", status.signal(), self.log()));
+        (code, self.log())
     }
 
     /// Kills the host and checks that nothing of it is left.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -115,22 +116,32 @@ impl PluginDir {
 /// The bytes of a puppet with a tag of four characters: replaced in note and code alike, so that one build makes any
 /// number of managers.
 fn puppet(tag: &str) -> Vec<u8> {
+    static ORIGINAL: OnceLock<(Vec<u8>, Vec<usize>)> = OnceLock::new();
     assert_eq!(tag.len(), TAG.len(), "a tag has four characters, so that no byte of the file moves");
-    let mut bytes = fs::read(artifacts::misbehaving("puppet")).expect("the puppet was built");
-    let places = replace_all(&mut bytes, TAG, tag.as_bytes());
-    assert!(places >= 6, "name, class and version, in note and code: {places} places");
+    let (original, places) = ORIGINAL.get_or_init(|| {
+        let bytes = fs::read(artifacts::misbehaving("puppet")).expect("the puppet was built");
+        let places = places_of(&bytes, TAG);
+        assert!(places.len() >= 6, "name, class and version, in note and code: {} places", places.len());
+        (bytes, places)
+    });
+    let mut bytes = original.clone();
+    for &at in places {
+        bytes[at..at + tag.len()].copy_from_slice(tag.as_bytes());
+    }
     bytes
 }
 
 /// Replaces a text by another of the same length and tells how often.
 pub(crate) fn replace_all(bytes: &mut [u8], from: &[u8], to: &[u8]) -> usize {
     assert_eq!(from.len(), to.len());
-    let mut count = 0;
-    let mut at = 0;
-    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from) {
-        bytes[at + found..at + found + to.len()].copy_from_slice(to);
-        at += found + to.len();
-        count += 1;
+    let places = places_of(bytes, from);
+    for &at in &places {
+        bytes[at..at + to.len()].copy_from_slice(to);
     }
-    count
+    places.len()
+}
+
+/// Where a text that does not overlap itself stands.
+fn places_of(bytes: &[u8], text: &[u8]) -> Vec<usize> {
+    (0..bytes.len()).filter(|&at| bytes[at..].starts_with(text)).collect()
 }

@@ -2,7 +2,6 @@
 
 mod bench;
 mod failure;
-mod fixtures;
 mod host;
 mod http;
 mod parity;
@@ -25,8 +24,6 @@ enum Command {
     Run(run::Options),
     /// Checks and tests everything, as CI does.
     Test(test::Options),
-    /// Builds the plugins that the tests load.
-    Fixtures,
     /// Writes the totals of tests/parity.toml into README.md.
     Parity,
     /// Measures the agent beside the Python agent.
@@ -37,7 +34,6 @@ fn main() -> ExitCode {
     let outcome = match Command::from_args() {
         Command::Run(options) => run::run(&options),
         Command::Test(options) => test::run(&options),
-        Command::Fixtures => fixtures::run(),
         Command::Parity => parity::run(),
         Command::Bench(options) => bench::run(&options),
     };

@@ -40,18 +40,3 @@ pub(crate) fn install(from: &Path, to: &Path) -> Outcome {
     fs::set_permissions(to, fs::Permissions::from_mode(0o755))
         .doing(format_args!("setting the mode of {}", to.display()))
 }
-
-/// Copies a directory of plain files and directories.
-pub(crate) fn copy_tree(from: &Path, to: &Path) -> Outcome {
-    fs::create_dir_all(to).doing(format_args!("making {}", to.display()))?;
-    for entry in fs::read_dir(from).doing(format_args!("listing {}", from.display()))? {
-        let entry = entry.doing(format_args!("listing {}", from.display()))?;
-        let (source, copy) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().doing(format_args!("looking at {}", source.display()))?.is_dir() {
-            copy_tree(&source, &copy)?;
-        } else {
-            fs::copy(&source, &copy).doing(format_args!("copying {}", source.display()))?;
-        }
-    }
-    Ok(())
-}

@@ -8,7 +8,7 @@ use structopt::StructOpt;
 
 use crate::failure::{Failure, Outcome};
 use crate::steps::{COMMAND, Steps};
-use crate::{fixtures, process, tools};
+use crate::{process, tools};
 
 /// For asking whether the advisory database can be had.
 const FETCH: Duration = Duration::from_secs(30);
@@ -35,12 +35,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
         steps.command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
     steps.command("build", &mut process::cargo(&["build", "--workspace"]))?;
-    fixtures::build(&mut steps)?;
 
     let mut test = process::cargo(&["test", "--workspace", "--no-fail-fast"]);
-    if let Some(filter) = &options.filter {
-        test.arg(filter);
-    }
+    test.args(&options.filter);
+    // What is ignored by default needs no more than the tools above.
+    test.args(["--", "--include-ignored"]).env("IPA_UPSTREAM_PYTHON", tools::UPSTREAM.program("python"));
     let mut tally = Tally::default();
     steps.step("tests", &process::line(&test), || {
         process::run_lines(&mut test, COMMAND, |line| {

@@ -69,7 +69,7 @@ pub struct RunOptions {
     #[structopt(long, value_name = "ADDRESS")]
     pub listen_host: Option<String>,
     /// Port, 0 for any free one [9999]
-    #[structopt(long, value_name = "PORT")]
+    #[structopt(long, value_name = "PORT", parse(try_from_str = port))]
     pub listen_port: Option<u16>,
     /// Socket [/run/ipa-host/control.sock]
     #[structopt(long, value_name = "PATH", parse(from_os_str))]
@@ -177,15 +177,19 @@ pub enum IsolationOption {
 }
 
 impl FromStr for IsolationOption {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "worker" => Ok(Self::Worker),
             "in-process" => Ok(Self::InProcess),
-            _ => Err("there are worker and in-process"),
+            _ => Err(format!("{text:?} is neither worker nor in-process")),
         }
     }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("{text:?} is no port number from 0 to 65535"))
 }
 
 impl CommonOptions {

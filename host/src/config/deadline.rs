@@ -21,7 +21,7 @@ pub enum Phase {
     List,
     /// Running a step that names no deadline of its own.
     Step,
-    /// Ending by itself after being cancelled.
+    /// Ending by itself after a deadline, a cancel, or with the agent.
     Grace,
 }
 

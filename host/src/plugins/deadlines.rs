@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipa_plugin_api::manifest::Manifest;
 
 use super::surface;
+use crate::managers::CallContext;
 
 /// Deadlines by kind of call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Deadlines {
     pub grace: Duration,
     /// How long a call may go on after it was cancelled. Calls that others wait for get less than those that wait.
     pub cancel_grace: Duration,
+    /// How long a manager may take to end when the agent does.
+    pub unload: Duration,
 }
 
 impl Default for Deadlines {
@@ -38,6 +41,7 @@ impl Default for Deadlines {
             call: Duration::from_secs(300),
             grace: Duration::from_secs(2),
             cancel_grace: Duration::from_secs(10),
+            unload: Duration::from_secs(5),
         }
     }
 }
@@ -50,17 +54,18 @@ impl Deadlines {
         &self,
         manifest: &Manifest,
         method: &str,
-        given: Option<Duration>,
+        context: &CallContext,
         remaining: Option<Duration>,
     ) -> Duration {
-        let own = given.unwrap_or_else(|| self.default_of(manifest, method, remaining.is_some()));
+        let in_step = context.is_step() || remaining.is_some();
+        let own = context.deadline().unwrap_or_else(|| self.default_of(manifest, method, in_step));
         match remaining {
             None => own,
             Some(remaining) => own.min(remaining.saturating_sub(self.grace * 2).max(remaining / 2)),
         }
     }
 
-    fn default_of(&self, manifest: &Manifest, method: &str, nested: bool) -> Duration {
+    fn default_of(&self, manifest: &Manifest, method: &str, in_step: bool) -> Duration {
         let steps = || [&manifest.clean_steps, &manifest.deploy_steps, &manifest.service_steps].into_iter().flatten();
         if let Some(step) = steps().find(|step| step.step == method) {
             return step.deadline_s.map_or(self.step, Duration::from_secs);
@@ -70,8 +75,8 @@ impl Deadlines {
             "get_clean_steps" | "get_deploy_steps" | "get_service_steps" => self.step_list,
             _ if surface::changes_machine(manifest, method) => self.step,
             _ if surface::is_base(method) => self.call,
-            // A method that only plugins know, called from a step: it may be the step's main work.
-            _ if nested => self.step,
+            // A method that only plugins know: a step that its manifest does not list, or what a step calls for its work.
+            _ if in_step => self.step,
             _ => self.call,
         }
     }
@@ -99,7 +104,7 @@ mod tests {
     #[test]
     fn each_kind_of_call_has_its_deadline() {
         let deadlines = Deadlines::default();
-        let of = |method| deadlines.of(&manifest(), method, None, None).as_secs();
+        let of = |method| deadlines.of(&manifest(), method, &CallContext::new(), None).as_secs();
         assert_eq!(of("update"), 1800);
         assert_eq!(of("wipe"), 72 * 3600);
         assert_eq!(of("erase_block_device"), 72 * 3600);
@@ -107,15 +112,18 @@ mod tests {
         assert_eq!(of("initialize"), 60);
         assert_eq!(of("list_block_devices"), 300);
         assert_eq!(of("licence"), 300);
-        let given = deadlines.of(&manifest(), "wipe", Some(Duration::from_secs(5)), None);
-        assert_eq!(given.as_secs(), 5);
+        let step = CallContext::new().for_step();
+        assert_eq!(deadlines.of(&manifest(), "unlisted", &step, None).as_secs(), 72 * 3600);
+        let given = step.with_deadline(Some(Duration::from_secs(5)));
+        assert_eq!(deadlines.of(&manifest(), "wipe", &given, None).as_secs(), 5);
     }
 
     #[test]
     fn a_nested_call_ends_before_the_call_that_waits_for_it() {
         let deadlines = Deadlines::default();
-        let nested =
-            |method, remaining| deadlines.of(&manifest(), method, None, Some(Duration::from_secs(remaining))).as_secs();
+        let nested = |method, remaining| {
+            deadlines.of(&manifest(), method, &CallContext::new(), Some(Duration::from_secs(remaining))).as_secs()
+        };
         assert_eq!(nested("licence", 1000), 996);
         assert_eq!(nested("list_block_devices", 1000), 300);
         assert_eq!(nested("wipe", 2), 1);

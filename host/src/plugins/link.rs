@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipa_plugin_api::error::{ErrorKind, HwError, HwResult};
-use ipa_plugin_api::reply::{RawReply, VALUE};
+use ipa_plugin_api::reply::{BAD_ARGUMENTS, RawReply, VALUE};
 use serde_json::Value;
 
 use super::death::Death;
@@ -84,6 +84,17 @@ impl Link {
         match self {
             Self::Remote(remote) => Some(remote.pid()),
             Self::Local(_) => None,
+        }
+    }
+
+    /// Ends the manager and then its plugin, within the time given.
+    ///
+    /// # Errors
+    /// One line: the manager ended badly, or not by itself. The plugin has ended nevertheless.
+    pub(crate) async fn unload(&self, limit: Duration) -> Result<(), String> {
+        match self {
+            Self::Remote(remote) => remote.unload(limit).await,
+            Self::Local(local) => local.unload(limit).await,
         }
     }
 
@@ -205,13 +216,11 @@ pub(crate) fn open_reply(plugin: &str, method: &str, reply: &RawReply) -> HwResu
     }
     let error = HwError::from_reply(reply.code, &reply.body);
     let details = shortened(error.details(), DETAILS_LIMIT).to_owned();
-    Err(match error.kind() {
-        // These are about the plugin itself, so the operator must learn which.
-        ErrorKind::Panicked | ErrorKind::BadArguments => {
-            error.with_details(format!("plugin {plugin}, {method}: {details}"))
-        }
-        _ => error.with_details(details),
-    })
+    // What a manager says for Ironic stays as it is. All else is about the plugin, so the operator must learn which.
+    let about_plugin = matches!(error.kind(), ErrorKind::Panicked | ErrorKind::BadArguments)
+        || !error.is_agent_defined()
+        || reply.code > BAD_ARGUMENTS;
+    Err(error.with_details(if about_plugin { format!("plugin {plugin}, {method}: {details}") } else { details }))
 }
 
 #[cfg(test)]
@@ -243,5 +252,12 @@ mod tests {
         assert_eq!((error.class(), error.details().len()), ("CleaningError", DETAILS_LIMIT));
         let (code, body) = HwError::panicked("wipe panicked: oops at a.rs:1").to_reply();
         assert!(opened(code, &body).expect_err("error").details().contains("plugin acme"));
+        let (code, body) = HwError::other("OSError", "no such controller").to_reply();
+        assert_eq!(opened(code, &body).expect_err("error").details(), "plugin acme, wipe: no such controller");
+        let unknown = opened(4_000_000_000, b"from the year 2040").expect_err("error");
+        assert!(
+            unknown.details().starts_with("plugin acme, wipe: the plugin answered with code 4000000000"),
+            "{unknown}"
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
+use std::time::Duration;
 
 use ipa_plugin_api::abi::loader::{Instance, Plugin};
 use ipa_plugin_api::reply::RawReply;
@@ -27,7 +28,8 @@ const STACK: usize = 4 << 20;
 /// A manager in this process.
 #[derive(Debug)]
 pub(crate) struct Local {
-    instance: Arc<Instance>,
+    /// None once it was unloaded.
+    instance: Mutex<Option<Arc<Instance>>>,
     services: Arc<Services>,
     label: String,
     death: OnceLock<Arc<Death>>,
@@ -67,7 +69,7 @@ impl Local {
         });
         let instance = instance.await.map_err(|error| error.to_string())??;
         let label = format!("plugin {} ({file})", manifest.name);
-        Ok(Self { instance: Arc::new(instance), services, label, death: OnceLock::new() })
+        Ok(Self { instance: Mutex::new(Some(Arc::new(instance))), services, label, death: OnceLock::new() })
     }
 
     pub(crate) fn death(&self) -> Option<Arc<Death>> {
@@ -81,12 +83,27 @@ impl Local {
         self.death.get_or_init(|| Arc::new(death));
     }
 
+    /// Ends the manager.
+    pub(crate) async fn unload(&self, limit: Duration) -> Result<(), String> {
+        let Some(instance) = lock(&self.instance).take() else { return Ok(()) };
+        let Some(instance) = Arc::into_inner(instance) else { return Err("calls of it still run".to_owned()) };
+        let ended = on_thread(move || instance.destroy());
+        match tokio::time::timeout(limit, ended).await {
+            Ok(Ok(reply)) => open_reply(&self.label, "drop", &reply).map(drop).map_err(|error| error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("it did not end within {limit:?}")),
+        }
+    }
+
     pub(crate) async fn request(&self, scope: &Arc<Scope>, request: Request) -> Outcome {
         if let Some(death) = self.death() {
             return Outcome::NotSent(death);
         }
+        let Some(instance) = lock(&self.instance).clone() else {
+            return Outcome::Reply(services::refusal("the manager has ended"));
+        };
         lock(&self.services.calls).insert(scope.id, Arc::clone(scope));
-        let (instance, services, scope) = (Arc::clone(&self.instance), Arc::clone(&self.services), Arc::clone(scope));
+        let (services, scope) = (Arc::clone(&self.services), Arc::clone(scope));
         let called = on_thread(move || {
             let reply = match request {
                 Request::Evaluate => instance.evaluate(scope.id),

@@ -161,8 +161,7 @@ impl Manager {
         // A plugin that dies between two calls is noticed only here; it is started again for this one.
         for _ in 0..=RESTARTS {
             let link = self.acquire(host, origin).await?;
-            let given = origin.context.deadline();
-            let limit = host.options.deadlines.of(&self.manifest, method, given, origin.remaining());
+            let limit = host.options.deadlines.of(&self.manifest, method, &origin.context, origin.remaining());
             let scope = Scope::new(host.next_call(), self.name(), method, origin.clone(), limit);
             match perform(host, &link, &scope, Request::Call(text.clone()), limit).await {
                 Ok(reply) => return open_reply(self.name(), method, &reply).map_err(AskError::from),
@@ -258,9 +257,9 @@ impl Manager {
         if host.options.read_only {
             return;
         }
-        let limit = host.options.deadlines.of(&self.manifest, "initialize", None, origin.remaining());
         // A cancel of the call that happens to be the first is no reason to leave the manager half prepared.
         let origin = Origin { context: CallContext::new(), parent: origin.parent.clone() };
+        let limit = host.options.deadlines.of(&self.manifest, "initialize", &origin.context, origin.remaining());
         let scope = Scope::new(host.next_call(), self.name(), "initialize", origin, limit);
         let failure = match perform(host, link, &scope, Request::Call("{}".to_owned()), limit).await {
             Ok(reply) => open_reply(self.name(), "initialize", &reply)
@@ -274,6 +273,19 @@ impl Manager {
             warn!(host.logger, "manager {} could not be initialized again: {error}", self.name());
         }
         self.lock().initialize_error = failure;
+    }
+
+    /// Ends the manager and its plugin, for good.
+    pub(crate) async fn stop(&self, host: &Host) {
+        let generation = {
+            let mut state = self.lock();
+            state.quarantine.get_or_insert_with(|| format!("plugin {} has ended with the agent", self.name()));
+            Arc::clone(&state.generation)
+        };
+        let Some(Ok(link)) = generation.link.get() else { return };
+        if let Err(why) = link.unload(host.options.deadlines.unload).await {
+            warn!(host.logger, "manager {} did not end as it should: {why}", self.name(); "file" => &self.file);
+        }
     }
 
     fn remember(&self, method: &str, result: &Result<Value, AskError>) {

@@ -40,6 +40,7 @@ mod sealed;
 mod services;
 mod setup;
 mod status;
+mod strays;
 mod surface;
 mod text;
 mod trust;

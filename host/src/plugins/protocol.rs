@@ -15,6 +15,9 @@ const HEAD: usize = 28;
 /// Bodies up to this size are written together with their head.
 const SMALL: usize = 16 * 1024;
 
+/// Code of a reply that a worker gives in place of one that it cannot pass on. The seam will never define it.
+pub(crate) const UNUSABLE: u32 = u32::MAX;
+
 /// What a frame is for. Those above the line go to the worker, those below come from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -29,8 +32,10 @@ pub(crate) enum Kind {
     Cancel,
     /// Answer to a host call: code and body, matched by ticket.
     HostReply,
+    /// End the manager, once its calls have ended.
+    Unload,
     // ----
-    /// Answer to `Load`: code and body.
+    /// Answer to `Load` and `Unload`: code and body.
     Loaded,
     /// Answer to `Evaluate` and `Call`: code and body.
     Reply,
@@ -44,8 +49,8 @@ pub(crate) enum Kind {
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        use Kind::{Call, Cancel, Evaluate, HostCall, HostReply, Load, Loaded, Log, Progress, Reply};
-        [Load, Evaluate, Call, Cancel, HostReply, Loaded, Reply, Log, Progress, HostCall]
+        use Kind::{Call, Cancel, Evaluate, HostCall, HostReply, Load, Loaded, Log, Progress, Reply, Unload};
+        [Load, Evaluate, Call, Cancel, HostReply, Unload, Loaded, Reply, Log, Progress, HostCall]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }

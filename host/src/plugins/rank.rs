@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn support_comes_before_names() {
         let (b_high, a, b) = (manifest("x", "B", "1"), manifest("y", "A", "1"), manifest("z", "B", "1"));
-        let mut managers = vec![(1, &b), (1, &a), (3, &b_high), (1, &b_high)];
+        let mut managers = [(1, &b), (1, &a), (3, &b_high), (1, &b_high)];
         managers.sort_by(|left, right| order(*left, *right));
         let names: Vec<(i64, &str)> =
             managers.iter().map(|(support, manifest)| (*support, manifest.name.as_str())).collect();

@@ -19,6 +19,7 @@ use super::options::Options;
 use super::refusal::Refusal;
 use super::scope::Origin;
 use super::status::{self, LeftOut, Status};
+use super::strays::{self, Marked};
 use super::vet::{self, Vetted};
 use super::{rank, scan, text, trust};
 use crate::managers::{Answer, BoxFuture, CallContext, Managers};
@@ -80,6 +81,18 @@ impl Registry {
         }
         info!(host.logger, "plugins are ready after {:.1?}", start.elapsed());
         Self { host, left_out }
+    }
+
+    /// Ends all managers, each within its time, and all that they started. Calls that still run keep theirs from ending by itself, so cancel them
+    /// before.
+    pub async fn stop(&self) {
+        let mut ending = JoinSet::new();
+        for manager in self.host.ranked().unwrap_or_default() {
+            let (manager, host) = (Arc::clone(manager), Arc::clone(&self.host));
+            ending.spawn(async move { manager.stop(&host).await });
+        }
+        while ending.join_next().await.is_some() {}
+        strays::end(&self.host.logger, Marked::ByThisHost).await;
     }
 
     /// The managers and what was left out.
@@ -169,6 +182,9 @@ async fn start_one(host: &Arc<Host>, plugin: Vetted) -> Result<Manager, Box<Left
     match evaluate(host, &link, &manifest.name).await {
         Ok(Some(support)) => Ok(Manager::new(file, path, manifest, support, link)),
         Ok(None) => {
+            // It is not asked again, and nobody waits for its end.
+            let limit = host.options.deadlines.unload;
+            tokio::spawn(async move { link.unload(limit).await });
             left.unsupported = true;
             left.refusal = Refusal::new("it does not support this machine", "nothing needs to be done");
             Err(Box::new(left))

@@ -28,6 +28,7 @@ use super::scope::Scope;
 use super::sealed::Sealed;
 use super::services;
 use super::setup::Setup;
+use super::strays::{self, Mark, Marked};
 use super::vet::Vetted;
 
 /// Frames that may wait for a slow worker.
@@ -46,6 +47,7 @@ struct Inner {
     logger: Logger,
     host: Weak<Host>,
     process: Process,
+    mark: Mark,
     outgoing: mpsc::Sender<Frame>,
     state: Mutex<State>,
     tail: Arc<Tail>,
@@ -54,16 +56,18 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Where the answers of running calls go, by call; 0 is the loading. None once the worker is dead.
+    /// Where the answers of running calls go, by call; 0 is the loading and the unloading. None once the worker is dead.
     calls: Option<HashMap<u64, Running>>,
     /// Why the host killed it, if it did, and whether that counts against the plugin.
     killed: Option<(String, bool)>,
+    /// True once it was asked to end. What it leaves behind is then seen to once for all workers.
+    unloading: bool,
 }
 
 #[derive(Debug)]
 struct Running {
     reply: oneshot::Sender<RawReply>,
-    /// None while the plugin is loaded.
+    /// None while the plugin is loaded or unloaded.
     scope: Option<Arc<Scope>>,
 }
 
@@ -77,6 +81,7 @@ impl Remote {
             name: manifest.name,
             limits: host.options.limits,
             host: std::process::id(),
+            mark: Mark::new(),
         };
         let failed = |error: io::Error| format!("its worker could not be started: {error}");
         let remote = Self::spawn(host, &setup, label, &sealed).await.map_err(failed)?;
@@ -134,8 +139,9 @@ impl Remote {
             logger: logger.clone(),
             host: Arc::downgrade(host),
             process,
+            mark: setup.mark,
             outgoing,
-            state: Mutex::new(State { calls: Some(HashMap::new()), killed: None }),
+            state: Mutex::new(State { calls: Some(HashMap::new()), ..State::default() }),
             tail: Arc::clone(&tail),
             dead: watch::Sender::new(None),
         });
@@ -188,6 +194,24 @@ impl Remote {
         let _ = self.0.outgoing.try_send(Frame::new(Kind::Cancel, scope.id));
     }
 
+    /// Lets the manager end, once its calls have, and then ends the worker. What it says of that is one line.
+    pub(crate) async fn unload(&self, limit: Duration) -> Result<(), String> {
+        let (sender, reply) = oneshot::channel();
+        if self.0.expect(0, Running { reply: sender, scope: None }).is_err() {
+            return Ok(());
+        }
+        self.0.lock().unloading = true;
+        self.0.send(Frame::new(Kind::Unload, 0)).await;
+        let result = match tokio::time::timeout(limit, reply).await {
+            Ok(Ok(reply)) => open_reply(&self.0.label, "drop", &reply).map(drop).map_err(|error| error.to_string()),
+            Ok(Err(_)) => Err("it died of it".to_owned()),
+            Err(_) => Err(format!("it did not end within {limit:?}")),
+        };
+        self.kill("was ended by the agent".to_owned(), false);
+        self.died().await;
+        result
+    }
+
     /// Kills the worker; `why` becomes the reason of its death.
     pub(crate) fn kill(&self, why: String, counts: bool) {
         self.0.lock().killed.get_or_insert((why, counts));
@@ -233,8 +257,6 @@ impl Inner {
                 }
             }
         }
-        // Without its socket a worker is of no use, even if it lives.
-        self.process.kill();
     }
 
     fn take(self: &Arc<Self>, frame: Frame, throttle: &mut Throttle) {
@@ -297,17 +319,25 @@ impl Inner {
     }
 
     /// Waits for the process to end, lets its last words arrive and tells all that wait for it.
-    async fn watch(self: Arc<Self>, read: JoinHandle<()>, printed: JoinHandle<()>, written: JoinHandle<()>) {
-        let status = self.process.wait().await;
-        let aborts = [read.abort_handle(), printed.abort_handle()];
-        let last_words = async {
-            let _ = tokio::join!(read, printed);
+    async fn watch(self: Arc<Self>, mut read: JoinHandle<()>, mut printed: JoinHandle<()>, written: JoinHandle<()>) {
+        let status = tokio::select! {
+            status = self.process.wait() => status,
+            _ = &mut read => self.without_socket().await,
         };
-        let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
-        for task in aborts {
+        let _ = tokio::time::timeout(LAST_WORDS, async {
+            // Polling it again after it has ended would panic.
+            if !read.is_finished() {
+                let _ = (&mut read).await;
+            }
+            let _ = (&mut printed).await;
+        })
+        .await;
+        for task in [read, printed, written] {
             task.abort();
         }
-        written.abort();
+        if !self.lock().unloading {
+            strays::end(&self.logger, Marked::By(self.mark)).await;
+        }
         let (calls, killed) = {
             let mut state = self.lock();
             let calls = state.calls.take().unwrap_or_default();
@@ -315,7 +345,9 @@ impl Inner {
         };
         let mut running: Vec<String> = calls
             .values()
-            .map(|running| running.scope.as_ref().map_or_else(|| "loading".to_owned(), |scope| scope.method.clone()))
+            .map(|running| {
+                running.scope.as_ref().map_or_else(|| "its start or end".to_owned(), |scope| scope.method.clone())
+            })
             .collect();
         running.sort();
         let death = self.death_of(status, killed, running);
@@ -329,6 +361,16 @@ impl Inner {
             }
             // Dropping the sender tells the caller, who finds the death.
         }
+    }
+
+    /// Ends a worker whose socket is closed. Mostly it is just ending by itself, and its own way tells more.
+    async fn without_socket(&self) -> io::Result<ExitStatus> {
+        if let Ok(status) = tokio::time::timeout(LAST_WORDS, self.process.wait()).await {
+            return status;
+        }
+        self.lock().killed.get_or_insert(("closed its connection to the agent and was ended".to_owned(), true));
+        self.process.kill();
+        self.process.wait().await
     }
 
     fn death_of(&self, status: io::Result<ExitStatus>, killed: Option<(String, bool)>, running: Vec<String>) -> Death {

@@ -27,7 +27,7 @@ impl Origin {
 
     /// A call that a plugin makes during a call.
     pub(crate) fn nested(parent: &Arc<Scope>) -> Self {
-        Self { context: parent.context.clone().with_deadline(None), parent: Some(Arc::clone(parent)) }
+        Self { context: parent.context.nested(), parent: Some(Arc::clone(parent)) }
     }
 
     /// How deep a call from here is nested.

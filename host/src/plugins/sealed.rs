@@ -3,16 +3,13 @@
 //! The copy is what is checked and what is loaded, so that no change of the file in between matters. It is a sealed
 //! memfd; the pages are shared by all that map it and are gone with the last of them.
 
-#![allow(unsafe_code)]
-
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::elf::Mapping;
 
 /// A sealed copy.
 #[derive(Debug)]
@@ -46,13 +43,7 @@ impl Sealed {
 
     /// Maps the copy for reading.
     pub(crate) fn map(&self) -> io::Result<Mapping> {
-        if self.len == 0 {
-            return Err(io::Error::other("it is empty"));
-        }
-        // SAFETY: a fresh mapping at an address of the kernel's choice; nothing else is touched.
-        let address = unsafe { mmap(std::ptr::null_mut(), self.len, ProtFlags::READ, MapFlags::PRIVATE, &self.fd, 0)? };
-        let address = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mapped at address 0"))?;
-        Ok(Mapping { address, len: self.len })
+        Mapping::of(self)
     }
 
     /// Size in bytes.
@@ -64,30 +55,6 @@ impl Sealed {
 impl AsFd for Sealed {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
-    }
-}
-
-/// The bytes of a sealed copy.
-#[derive(Debug)]
-pub(crate) struct Mapping {
-    address: NonNull<u8>,
-    len: usize,
-}
-
-impl Deref for Mapping {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        // SAFETY: the mapping is `len` bytes long and lives as long as self. The seals keep everyone, us included,
-        // from writing to the file or cutting it short, so the bytes never change and never fault.
-        unsafe { std::slice::from_raw_parts(self.address.as_ptr(), self.len) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: address and length are those of our own mapping; no slice of it outlives self.
-        let _ = unsafe { munmap(self.address.as_ptr().cast(), self.len) };
     }
 }
 

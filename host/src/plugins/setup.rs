@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::strays::Mark;
+
 /// Limits of a worker process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -27,4 +29,6 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     /// The process id of the host.
     pub(crate) host: u32,
+    /// What marks the worker's processes.
+    pub(crate) mark: Mark,
 }

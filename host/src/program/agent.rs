@@ -85,6 +85,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
         }
     }
     drop(control);
+    registry.stop().await;
     info!(log, "ipa-host ends");
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ use crate::cli::{ExplainMethodOptions, RunOptions};
 pub(super) async fn method(options: ExplainMethodOptions, outer: RunOptions) -> Result<ExitCode, Failure> {
     let registry = start::look(options.common.or(outer.common)).await?;
     let explanation = registry.explain(&options.name);
+    registry.stop().await;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&explanation)?);
     } else {

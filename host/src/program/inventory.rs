@@ -15,7 +15,9 @@ pub(super) async fn run(options: InventoryOptions, outer: RunOptions) -> Result<
     let inventory = registry
         .dispatch(&CallContext::new(), "list_hardware_info", json!({}))
         .await
-        .map_err(|error| Failure::new(format!("no inventory: {error} (`ipa-host plugins list` shows the managers)")))?;
+        .map_err(|error| Failure::new(format!("no inventory: {error}")));
+    registry.stop().await;
+    let inventory = inventory?;
     if options.json || !std::io::stdout().is_terminal() {
         println!("{}", serde_json::to_string_pretty(&inventory)?);
     } else {

@@ -21,7 +21,12 @@ pub(super) async fn list(options: ListOptions, outer: RunOptions) -> Result<Exit
     let here = running.is_none();
     let status = match running {
         Some(status) => status,
-        None => start::look(options.common.or(outer.common)).await?.status(),
+        None => {
+            let registry = start::look(options.common.or(outer.common)).await?;
+            let status = registry.status();
+            registry.stop().await;
+            status
+        }
     };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&status)?);

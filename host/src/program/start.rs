@@ -120,17 +120,16 @@ pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
 
 fn deadlines(given: &[DeadlineOption]) -> Deadlines {
     let mut deadlines = Deadlines::default();
-    for DeadlineOption { phase, time } in given {
-        let deadline = match phase {
-            Phase::Load => &mut deadlines.load,
-            Phase::Evaluate => &mut deadlines.evaluate,
-            Phase::Initialize => &mut deadlines.initialize,
-            Phase::Call => &mut deadlines.call,
-            Phase::List => &mut deadlines.step_list,
-            Phase::Step => &mut deadlines.step,
-            Phase::Grace => &mut deadlines.cancel_grace,
-        };
-        *deadline = *time;
+    for &DeadlineOption { phase, time } in given {
+        match phase {
+            Phase::Load => deadlines.load = time,
+            Phase::Evaluate => deadlines.evaluate = time,
+            Phase::Initialize => deadlines.initialize = time,
+            Phase::Call => deadlines.call = time,
+            Phase::List => deadlines.step_list = time,
+            Phase::Step => deadlines.step = time,
+            Phase::Grace => (deadlines.grace, deadlines.cancel_grace, deadlines.unload) = (time, time, time),
+        }
     }
     deadlines
 }

@@ -5,7 +5,9 @@
 //! file is read here, and the layouts are compared with the older side as the interface and with fresh globals.
 
 use std::cmp::Ordering;
+use std::error::Error;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ impl fmt::Display for LoadError {
     }
 }
 
-impl std::error::Error for LoadError {}
+impl Error for LoadError {}
 
 /// A loaded plugin file. It stays loaded: its threads and thread-locals may outlive any handle.
 #[derive(Clone, Copy)]
@@ -101,7 +103,7 @@ impl fmt::Debug for Plugin {
     }
 }
 
-/// A manager of a loaded plugin. Calls may run at the same time; dropping it ends the manager.
+/// A manager of a loaded plugin. Calls may run at the same time; dropping it ends the manager, whatever it says.
 pub struct Instance {
     module: PluginModule_Ref,
     handle: usize,
@@ -116,6 +118,12 @@ impl Instance {
     /// Calls a method with a JSON object of arguments.
     pub fn call(&self, call: u64, method: &str, args: &str) -> RawReply {
         (self.module.call())(self.handle, call, method.as_bytes().into(), args.as_bytes().into()).into()
+    }
+
+    /// Ends the manager and tells how that went; the value is null.
+    pub fn destroy(self) -> RawReply {
+        let this = ManuallyDrop::new(self);
+        (this.module.destroy())(this.handle).into()
     }
 }
 
@@ -161,9 +169,15 @@ fn versions(plugin: &str) -> Result<Ordering, LoadError> {
     Ok(plugin.cmp(&host))
 }
 
-/// An error of several lines as one.
-fn one_line(error: &dyn fmt::Display) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+/// An error and its causes as one line.
+fn one_line(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn failed(details: &str) -> RawReply {

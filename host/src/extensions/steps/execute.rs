@@ -21,8 +21,9 @@ pub(in super::super) async fn execute(mut call: Invocation, kind: StepKind) -> H
     let method = step_name(kind, &step)?.to_owned();
     let deadline = call.agent.deadlines().of(kind, &method, &step);
     let args = arguments(&step, node, ports, call.params).map_err(|why| wrap(kind, &method, why))?;
-    info!(call.agent.log(), "executing step"; "kind" => name, "step" => &method, "deadline_s" => deadline.map(|d| d.as_secs()));
-    let context = call.call.with_deadline(deadline);
+    let limit = deadline.map_or_else(|| "default".to_owned(), |limit| limit.as_secs().to_string());
+    info!(call.agent.log(), "executing step"; "kind" => name, "step" => &method, "deadline_s" => limit);
+    let context = call.call.with_deadline(deadline).for_step();
     let result = managers.dispatch(&context, &method, args).await.map_err(|failure| {
         let failure = wrap(kind, &method, failure);
         error!(call.agent.log(), "step failed"; "kind" => name, "step" => &method, "error" => %failure);

@@ -11,7 +11,7 @@ use ipa_plugin_api::reply::RawReply;
 use ipa_plugin_api::services::HostServices;
 
 use super::failed;
-use crate::plugins::protocol::{self, BODY_LIMIT, Frame, Kind, NAME_LIMIT};
+use crate::plugins::protocol::{self, BODY_LIMIT, Frame, Kind, NAME_LIMIT, UNUSABLE};
 use crate::plugins::text::shortened;
 
 /// Longest set of log pairs, in bytes.
@@ -52,7 +52,8 @@ impl Client {
     pub(super) fn finish(&self, call: u64, mut reply: RawReply) {
         lock(&self.calls).remove(&call);
         if reply.body.len() > BODY_LIMIT {
-            reply = failed(&format!("the answer has {} bytes, more than the allowed {BODY_LIMIT}", reply.body.len()));
+            let details = format!("the answer has {} bytes, more than the allowed {BODY_LIMIT}", reply.body.len());
+            reply = RawReply { code: UNUSABLE, ..failed(&details) };
         }
         self.send(&Frame { code: reply.code, body: reply.body, ..Frame::new(Kind::Reply, call) });
     }

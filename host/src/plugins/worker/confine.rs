@@ -44,9 +44,10 @@ pub(super) fn receive_file(socket: &OwnedFd) -> io::Result<OwnedFd> {
 
 /// Sets limits and makes sure that the worker does not outlive its host.
 pub(super) fn confine(setup: &Setup) -> io::Result<()> {
-    // A second line beside the end of the socket. The host starts workers from a thread that lives as long as itself,
-    // since the signal comes when the starting *thread* ends.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The end of the socket tells that the host is gone, and then there is something to clean up. So its death must not
+    // kill this process at once, only wake it should it be stopped. The host starts workers from a thread that lives as
+    // long as itself, since the signal comes when the starting *thread* ends.
+    rustix::process::set_parent_process_death_signal(Some(Signal::CONT))?;
     let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero);
     if parent.is_none_or(|pid| u32::try_from(pid.get()) != Ok(setup.host)) {
         return Err(io::Error::other("the host is gone"));
@@ -54,6 +55,7 @@ pub(super) fn confine(setup: &Setup) -> io::Result<()> {
     limit(Resource::As, setup.limits.address_space)?;
     limit(Resource::Nofile, setup.limits.open_files)?;
     limit(Resource::Core, 0)?;
+    setup.mark.put_on_this_process()?;
     // External tools are started by the host, so this binds only what the plugin starts by itself.
     rustix::thread::set_no_new_privs(true)?;
     // A machine short of memory should lose a plugin, not the agent. Not all containers allow it.

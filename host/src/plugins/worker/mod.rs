@@ -2,28 +2,31 @@
 //!
 //! It is this program again, started with the single argument `worker` and a socket to the host as its standard
 //! input. It has no runtime and no threads but those in which plugin code runs, so it starts within 3 ms and takes less
-//! than a megabyte. It lives as long as the socket: once that is closed, for whatever reason, it kills its own process
-//! group, so that no plugin and nothing a plugin started survives its host.
+//! than a megabyte. It lives as long as the socket: once that is closed, for whatever reason, it kills what the plugin
+//! started and then its own process group, so that nothing of a plugin survives its host.
 
 mod client;
 mod confine;
 mod pool;
+mod slot;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::{fmt, io};
 
-use ipa_plugin_api::abi::loader::{Instance, Plugin};
+use ipa_plugin_api::abi::loader::Plugin;
 use ipa_plugin_api::error::HwError;
 use ipa_plugin_api::reply::{RawReply, VALUE};
 use rustix::process::{Signal, kill_current_process_group};
 
 use self::client::Client;
 use self::pool::{Job, Pool};
+use self::slot::{Manager, Slot};
 use super::protocol::{self, Frame, Kind};
 use super::setup::Setup;
+use super::strays::{self, Mark, Marked};
 
 /// Runs a worker until its host has gone. Call it before anything else of the program is set up.
 pub fn worker_main() -> ! {
@@ -48,53 +51,59 @@ fn serve() -> io::Result<Never> {
     let file = confine::receive_file(&socket).map_err(|error| failure("no plugin file came from the host", error))?;
     let mut reader = UnixStream::from(socket);
     let client = Arc::new(Client::new(reader.try_clone()?));
-    let Some(first) = protocol::read(&mut reader)? else { end() };
+    let Some(first) = protocol::read(&mut reader)? else { return Err(io::Error::other("the host is gone")) };
     if first.kind != Kind::Load {
         return Err(io::Error::other("the first message is not Load"));
     }
     let setup: Setup = serde_json::from_slice(&first.body).map_err(|error| failure("setup", error))?;
     confine::confine(&setup).map_err(|error| failure("limits of the worker", error))?;
+    let mark = setup.mark;
 
-    let instance: Arc<OnceLock<Instance>> = Arc::default();
+    let slot: Arc<Slot> = Arc::default();
     let pool = Pool::new();
     {
-        let (client, instance) = (Arc::clone(&client), Arc::clone(&instance));
+        let (client, slot) = (Arc::clone(&client), Arc::clone(&slot));
         pool.run(Job::new(0, move || {
-            let reply = load(&file, &setup, Arc::clone(&client), &instance);
+            let reply = load(&file, &setup, &client, &slot);
             client.send(&Frame { code: reply.code, body: reply.body, ..Frame::new(Kind::Loaded, 0) });
         }));
     }
     loop {
         match protocol::read(&mut reader) {
-            Ok(Some(frame)) => take(frame, &client, &instance, &pool),
+            Ok(Some(frame)) => take(frame, &client, &slot, &pool),
             // Closed, or unusable because the plugin meddled with it.
-            Ok(None) | Err(_) => end(),
+            Ok(None) | Err(_) => end(mark),
         }
     }
 }
 
 /// Handles one message of the host's. Never blocks: calls run in the pool.
-fn take(frame: Frame, client: &Arc<Client>, instance: &Arc<OnceLock<Instance>>, pool: &Arc<Pool>) {
+fn take(frame: Frame, client: &Arc<Client>, slot: &Arc<Slot>, pool: &Arc<Pool>) {
     match frame.kind {
         Kind::Cancel => client.cancel(frame.call),
         Kind::HostReply => client.answer(frame.ticket, RawReply { code: frame.code, body: frame.body }),
         Kind::Evaluate | Kind::Call => {
             client.begin(frame.call);
-            let (client, instance) = (Arc::clone(client), Arc::clone(instance));
+            let (client, slot) = (Arc::clone(client), Arc::clone(slot));
             pool.run(Job::new(frame.code, move || {
-                let reply = match instance.get() {
+                let reply = match slot.get() {
                     None => failed("the plugin is not loaded"),
-                    Some(instance) => call(instance, &frame),
+                    Some(manager) => call(&manager, &frame),
                 };
                 client.finish(frame.call, reply);
             }));
+        }
+        Kind::Unload => {
+            let (client, slot) = (Arc::clone(client), Arc::clone(slot));
+            pool.run(Job::new(0, move || slot.empty(&client)));
         }
         // The host sends nothing else.
         _ => {}
     }
 }
 
-fn call(instance: &Instance, frame: &Frame) -> RawReply {
+fn call(manager: &Manager, frame: &Frame) -> RawReply {
+    let Some(instance) = manager.instance() else { return failed("the plugin is ending") };
     if frame.kind == Kind::Evaluate {
         return instance.evaluate(frame.call);
     }
@@ -104,16 +113,15 @@ fn call(instance: &Instance, frame: &Frame) -> RawReply {
     }
 }
 
-fn load(file: &OwnedFd, setup: &Setup, client: Arc<Client>, instance: &OnceLock<Instance>) -> RawReply {
+fn load(file: &OwnedFd, setup: &Setup, client: &Arc<Client>, slot: &Slot) -> RawReply {
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     let plugin = match Plugin::open(&path) {
         Ok(plugin) => plugin,
         Err(error) => return failed(&error.to_string()),
     };
-    match plugin.create(client, &setup.config) {
+    match plugin.create(client.clone(), &setup.config) {
         Ok(made) => {
-            // This runs once, so nothing is there yet.
-            let _ = instance.set(made);
+            slot.fill(made, Arc::clone(client));
             RawReply { code: VALUE, body: b"null".to_vec() }
         }
         Err(reply) => reply,
@@ -125,9 +133,10 @@ fn failed(details: &str) -> RawReply {
     RawReply { code, body }
 }
 
-/// Ends the worker with everything the plugin started. SIGKILL, since a plugin may ignore anything else, and no
-/// destructors, since they may hang.
-fn end() -> ! {
+/// Ends the worker with everything the plugin started. SIGKILL, since a plugin may ignore anything else; the manager
+/// has had its chance to end before, by [`Kind::Unload`].
+fn end(mark: Mark) -> ! {
+    strays::kill(Marked::By(mark));
     let _ = kill_current_process_group(Signal::KILL);
     std::process::abort()
 }
