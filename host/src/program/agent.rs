@@ -9,12 +9,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use super::start::{self, Told};
+use super::transport;
 use crate::agent::{Agent, Settings};
-use crate::api::{self, Limits, Server, Transport};
+use crate::api::{self, Limits, Server};
 use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
 use crate::control::Control;
+use crate::extensions;
 use crate::managers::Managers;
 use crate::plugins::Registry;
+use crate::power;
 use crate::token;
 
 /// Listens on all addresses, IPv6 and IPv4.
@@ -30,24 +33,38 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
     let runner = start::runner()?;
+    let clock = told.clock()?;
+    power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: options.standalone,
         read_only: options.read_only,
         agent_token: agent_token(&options, &told, &log)?,
-        journal_lines: None,
+        clock,
+        ..Settings::default()
     };
     let agent = Agent::new(settings, registry.clone(), runner, logging);
     let control = control(&options, registry.clone(), &log).await;
 
+    if extensions::is_rescued(&agent.settings().root) {
+        info!(
+            log,
+            "the machine is in rescue mode, so the API is not served; the process stays so that it is not \
+            started again"
+        );
+        info!(log, "{} received, stopping", signals.next().await);
+        return Ok(ExitCode::SUCCESS);
+    }
     let host = options.listen_host.as_deref().unwrap_or(LISTEN_HOST);
     let listener = api::bind(host, options.listen_port.unwrap_or(LISTEN_PORT))
         .map_err(|error| Failure::new(format!("{error}; choose another with --listen-host and --listen-port")))?;
-    let server = Server::start(agent.clone(), listener, Transport::Plain, Limits::default())
+    let transport = transport::given(&told, &log)?;
+    let scheme = transport.scheme();
+    let server = Server::start(agent.clone(), listener, transport, Limits::default())
         .map_err(|error| Failure::new(format!("the API cannot be served: {error}")))?;
     agent.mark_started();
-    info!(log, "listening on http://{}", server.local_addr());
+    info!(log, "listening on {scheme}://{}", server.local_addr());
     if !options.standalone {
         error!(log, "no Ironic API URL is known: there is no lookup and no heartbeat, only the API is served");
     }

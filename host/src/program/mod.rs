@@ -6,6 +6,7 @@ mod failure;
 mod inventory;
 mod plugins;
 mod start;
+mod transport;
 
 use std::ffi::OsString;
 use std::future::Future;

@@ -3,16 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use super::Failure;
 use crate::cli::{CommonOptions, IsolationOption, PLUGIN_DIR};
 use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Files, boolean, kernel_line};
 use crate::log::Logging;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
+use crate::power::ClockOptions;
 use crate::process::{Runner, Spawner};
 
 /// The kernel command line.
 const KERNEL_LINE: &str = "/proc/cmdline";
+
+/// The manager that is shipped with the agent.
+const GENERIC_MANAGER: &str = "generic_hardware_manager";
+/// Its options.
+const GENERIC_OPTIONS: [&str; 2] = ["auto_tls_allowed_clock_skew", "tls_certificate_curve"];
 
 /// What the program was told, from all sources.
 #[derive(Debug)]
@@ -32,6 +40,22 @@ impl Told {
     /// A word of the kernel command line.
     pub(super) fn kernel(&self, name: &str) -> Option<&str> {
         self.kernel.get(name).map(String::as_str)
+    }
+
+    /// A key of the configuration files.
+    pub(super) fn file(&self, section: &str, key: &str) -> Option<&str> {
+        self.files.get(section, key)
+    }
+
+    /// How the clocks are set.
+    pub(super) fn clock(&self) -> Result<ClockOptions, Failure> {
+        let must_be_set = match self.file("DEFAULT", "fail_if_clock_not_set") {
+            Some(text) => boolean::parse(text)
+                .ok_or_else(|| Failure::new(format!("fail_if_clock_not_set is {text:?}; it is true or false")))?,
+            None => false,
+        };
+        let server = self.file("DEFAULT", "ntp_server").or_else(|| self.kernel("ipa-ntp-server"));
+        Ok(ClockOptions { ntp_server: server.map(str::to_owned), must_be_set })
     }
 
     /// The log, as verbose as was asked for. `ipa-debug` has the last word.
@@ -58,9 +82,23 @@ impl Told {
             deadlines: deadlines(&self.options.deadline),
             limits,
             kernel_params: self.kernel.clone(),
-            sections: self.files.plugin_sections(),
+            sections: self.sections(),
             ..Options::new(directory.unwrap_or_else(|| PLUGIN_DIR.into()))
         }
+    }
+}
+
+impl Told {
+    /// The sections of the plugins. The generic manager's options are general ones in the Python agent.
+    fn sections(&self) -> BTreeMap<String, Map<String, Value>> {
+        let mut sections = self.files.plugin_sections();
+        let generic = sections.entry(GENERIC_MANAGER.to_owned()).or_default();
+        for key in GENERIC_OPTIONS {
+            if let (Some(value), false) = (self.file("DEFAULT", key), generic.contains_key(key)) {
+                generic.insert(key.to_owned(), Value::from(value));
+            }
+        }
+        sections
     }
 }
 
