@@ -60,6 +60,8 @@ post_deploy_get_power_state_retry_interval = 1
 auth_type = none
 endpoint_override = https://127.0.0.1:{port}
 [inspector]
+# Ironic does not boot the ramdisk here, the tests do.
+require_managed_boot = false
 add_ports = all
 [inventory]
 data_backend = database
