@@ -11,6 +11,7 @@
 //! and back the same way.
 //!
 //! * [`program`]: the commands a person calls, and the agent's life. [`cli`] and [`config`]: what the agent is told, and by whom.
+//! * [`vmedia`]: what a BMC's virtual drives tell it.
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
@@ -26,8 +27,11 @@ pub mod config;
 pub mod control;
 pub mod errors;
 pub mod extensions;
+pub mod inspect;
+pub mod ironic;
 pub mod log;
 pub mod managers;
+pub mod network;
 pub mod plugins;
 pub mod power;
 pub mod process;
@@ -37,3 +41,4 @@ pub mod root;
 mod testing;
 pub mod tls;
 pub mod token;
+pub mod vmedia;

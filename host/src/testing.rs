@@ -159,6 +159,51 @@ impl Managers for FakeManagers {
     }
 }
 
+/// One manager that lists these network interfaces, at each call the next ones and at last always the same.
+#[derive(Debug)]
+pub(crate) struct ListedInterfaces(Mutex<Vec<Value>>);
+
+impl ListedInterfaces {
+    pub(crate) fn new(mut lists: Vec<Value>) -> Self {
+        lists.reverse();
+        Self(Mutex::new(lists))
+    }
+}
+
+impl Managers for ListedInterfaces {
+    fn dispatch<'a>(&'a self, _: &'a CallContext, method: &'a str, _: Value) -> BoxFuture<'a, HwResult<Value>> {
+        Box::pin(async move {
+            if method != "list_network_interfaces" {
+                return Err(errors::method_not_found(method));
+            }
+            let mut lists = self.0.lock().unwrap();
+            let next = if lists.len() > 1 { lists.pop() } else { lists.first().cloned() };
+            next.ok_or_else(|| HwError::absent(method))
+        })
+    }
+
+    fn dispatch_all<'a>(
+        &'a self,
+        _: &'a CallContext,
+        method: &'a str,
+        _: Value,
+    ) -> BoxFuture<'a, HwResult<Vec<Answer>>> {
+        Box::pin(async move { Err(errors::method_not_found(method)) })
+    }
+
+    fn versions(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
+    fn cache_node<'a>(&'a self, _: Value) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn describe(&self) -> Value {
+        json!([])
+    }
+}
+
 /// Commands that no Ironic sends, for the paths that ours do not take.
 static PROBE: Extension = Extension {
     name: "probe",

@@ -27,8 +27,20 @@ const AFTERMATH: Duration = Duration::from_secs(15);
 pub struct Builder {
     plugins: PluginDir,
     flags: Vec<String>,
-    makes_token: bool,
+    token: Token,
+    standalone: bool,
     own_network: bool,
+}
+
+/// Where a host's token comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    /// It is [`TOKEN`], by its flag.
+    Given,
+    /// The host makes one.
+    Made,
+    /// Ironic gives it, and gives [`TOKEN`].
+    Ironic,
 }
 
 /// A host that listens. Dropping it kills it and fails the test if a process of it is left.
@@ -40,6 +52,7 @@ pub struct Host {
     log: Arc<Log>,
     tag: Tag,
     plugins: PluginDir,
+    token: Token,
     finished: bool,
 }
 
@@ -59,12 +72,25 @@ struct Lines {
 impl Host {
     /// A host with a plugin directory, standalone, on a free port of the loopback interface.
     pub fn with(plugins: PluginDir) -> Builder {
-        Builder { plugins, flags: Vec::new(), makes_token: false, own_network: false }
+        Builder { plugins, flags: Vec::new(), token: Token::Given, standalone: true, own_network: false }
     }
 
     /// Its client.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Waits until it listens.
+    pub fn listens(&mut self) {
+        let listening = self.log.wait(START, |line| line.contains("listening on http"));
+        let address = listening.as_deref().and_then(|line| {
+            let start = line.find("http")?;
+            Some(line[start..].split([' ', '"']).next().unwrap_or_default().trim_end_matches('/').to_owned())
+        });
+        let Some(address) = address else { panic!("the host does not listen:\n{}", self.log()) };
+        let made = std::fs::read_to_string(token_file(&self.plugins)).unwrap_or_default();
+        self.client = Client::new(&address, if self.token == Token::Made { made.trim() } else { TOKEN });
+        self.address = address;
     }
 
     /// Where it listens, for example `127.0.0.1:40123`.
@@ -213,11 +239,24 @@ impl Builder {
     /// Gives it no token, so that it makes one.
     #[must_use]
     pub fn makes_token(self) -> Self {
-        Self { makes_token: true, ..self }
+        Self { token: Token::Made, ..self }
+    }
+
+    /// Gives it an Ironic to look its node up at, and no token.
+    #[must_use]
+    pub fn with_ironic(self, urls: &str) -> Self {
+        Self { token: Token::Ironic, standalone: false, ..self }.flag("--api-url").flag(urls)
     }
 
     /// Starts the host and returns once it listens.
     pub fn start(self) -> Host {
+        let mut host = self.launch();
+        host.listens();
+        host
+    }
+
+    /// Starts the host and returns at once. Its client works after [`Host::listens`].
+    pub fn launch(self) -> Host {
         let mut command = if self.own_network {
             // It becomes the host, so the process number stays.
             let mut unshare = Command::new("unshare");
@@ -227,7 +266,7 @@ impl Builder {
             Command::new(artifacts::host_binary())
         };
         command
-            .args(["run", "--standalone", "--listen-host", "127.0.0.1", "--listen-port", "0"])
+            .args(["run", "--listen-host", "127.0.0.1", "--listen-port", "0"])
             .arg("--plugin-dir")
             .arg(self.plugins.path())
             .arg("--config-file")
@@ -238,27 +277,21 @@ impl Builder {
             .stdin(Stdio::null())
             .stdout(File::create(stdout_file(&self.plugins)).expect("our own directory"))
             .stderr(Stdio::piped());
-        if self.makes_token {
-            command.arg("--agent-token-file").arg(token_file(&self.plugins));
-        } else {
-            command.args(["--agent-token", TOKEN]);
+        if self.standalone {
+            command.arg("--standalone");
         }
+        match self.token {
+            Token::Given => command.args(["--agent-token", TOKEN]),
+            Token::Made => command.arg("--agent-token-file").arg(token_file(&self.plugins)),
+            Token::Ironic => &mut command,
+        };
         let (mut child, tag) = processes::spawn_tagged(&mut command);
         let log = Arc::<Log>::default();
         let stderr = child.stderr.take().expect("piped");
         let reader = log.clone();
         std::thread::spawn(move || reader.read(BufReader::new(stderr)));
-        let listening = log.wait(START, |line| line.contains("listening on http://"));
-        let address = listening.as_deref().and_then(|line| {
-            let start = line.find("http://")?;
-            Some(line[start..].split([' ', '"']).next().unwrap_or_default().trim_end_matches('/').to_owned())
-        });
-        let address = address.unwrap_or_default();
-        let made = std::fs::read_to_string(token_file(&self.plugins)).unwrap_or_default();
-        let client = Client::new(&address, if self.makes_token { made.trim() } else { TOKEN });
-        let host = Host { child, client, address, log, tag, plugins: self.plugins, finished: false };
-        assert!(listening.is_some(), "the host does not listen:\n{}", host.log());
-        host
+        let (client, address) = (Client::new("", ""), String::new());
+        Host { child, client, address, log, tag, plugins: self.plugins, token: self.token, finished: false }
     }
 }
 

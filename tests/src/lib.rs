@@ -4,6 +4,7 @@
 //! * [`plugin_dir`] makes plugin directories of them, [`broken_files`] adds files that are no plugins.
 //! * [`host`] starts a host and takes it down again, down to the last process.
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
+//! * [`fake_ironic`] is the server that the host looks its node up at.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -13,11 +14,13 @@ pub mod api_copies;
 pub mod artifacts;
 pub mod broken_files;
 pub mod client;
+pub mod fake_ironic;
 pub mod host;
 pub mod plugin_dir;
 pub mod processes;
 pub mod program;
 
 pub use client::{Answer, Client};
+pub use fake_ironic::FakeIronic;
 pub use host::Host;
 pub use plugin_dir::PluginDir;

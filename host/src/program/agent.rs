@@ -4,11 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use slog::{Logger, error, info, warn};
+use slog::{Logger, info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 use super::Failure;
-use super::start::{self, Told};
+use super::session::{self, Served, Session};
+use super::start::{self, Media, Told};
 use super::transport;
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server};
@@ -20,33 +22,39 @@ use crate::plugins::Registry;
 use crate::power;
 use crate::token;
 
-/// Listens on all addresses, IPv6 and IPv4.
-const LISTEN_HOST: &str = "::";
-const LISTEN_PORT: u16 = 9999;
-
 /// Runs the agent until a signal or a command ends it.
 pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
-    let told = Told::read(options.common.clone())?;
+    let runner = start::runner()?;
+    let media = if options.read_only { Media::Read } else { Media::Taken };
+    let told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
     let logging = told.logging();
     let log = logging.log().clone();
     let mut signals = Signals::catch()?;
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
-    let runner = start::runner()?;
-    let clock = told.clock()?;
-    power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
+    power::set_from_network(&told.clock(), &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: options.standalone,
         read_only: options.read_only,
         agent_token: agent_token(&options, &told, &log)?,
-        clock,
+        clock: told.clock(),
         ..Settings::default()
     };
     let agent = Agent::new(settings, registry.clone(), runner, logging);
     let control = control(&options, registry.clone(), &log).await;
 
+    let outcome = live(&agent, &told, &mut signals).await;
+    drop(control);
+    registry.stop().await;
+    info!(log, "ipa-host ends");
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// From ready managers to the end: meets Ironic, serves the API, beats.
+async fn live(agent: &Arc<Agent>, told: &Told, signals: &mut Signals) -> Result<(), Failure> {
+    let (log, config) = (agent.log(), told.config());
     if extensions::is_rescued(&agent.settings().root) {
         info!(
             log,
@@ -54,22 +62,46 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
             started again"
         );
         info!(log, "{} received, stopping", signals.next().await);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
-    let host = options.listen_host.as_deref().unwrap_or(LISTEN_HOST);
-    let listener = api::bind(host, options.listen_port.unwrap_or(LISTEN_PORT))
+    let session = if agent.is_standalone() {
+        session::take_node_info(agent, config);
+        None
+    } else {
+        Some(Session::plan(told, log)?)
+    };
+    let before = async {
+        sleep(config.hardware_initialization_delay()).await;
+        match &session {
+            Some(session) => session.begin(agent).await,
+            None => Ok(None),
+        }
+    };
+    let meeting = tokio::select! {
+        meeting = before => meeting?,
+        name = signals.next() => {
+            info!(log, "{name} received before the API was served, stopping");
+            return Ok(());
+        }
+    };
+
+    let listener = api::bind(&config.listen_host(), config.listen_port())
         .map_err(|error| Failure::new(format!("{error}; choose another with --listen-host and --listen-port")))?;
-    let transport = transport::given(&told, &log)?;
+    let (transport, certificate) = transport::choose(agent, config, meeting.as_ref()).await?;
     let scheme = transport.scheme();
     let server = Server::start(agent.clone(), listener, transport, Limits::default())
         .map_err(|error| Failure::new(format!("the API cannot be served: {error}")))?;
     agent.mark_started();
     info!(log, "listening on {scheme}://{}", server.local_addr());
-    if !options.standalone {
-        error!(log, "no Ironic API URL is known: there is no lookup and no heartbeat, only the API is served");
-    }
-
+    let served = Served { protocol: scheme, listener: server.local_addr(), certificate };
+    let heartbeats = async {
+        match (&session, &meeting) {
+            (Some(session), Some(meeting)) => session.keep_beating(agent, meeting, served).await,
+            _ => std::future::pending().await,
+        }
+    };
     tokio::select! {
+        _ = heartbeats => {}
         () = agent.serving_ends() => {}
         name = signals.next() => {
             info!(log, "{name} received, stopping");
@@ -84,17 +116,14 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
             name = signals.next() => info!(log, "{name} received"),
         }
     }
-    drop(control);
-    registry.stop().await;
-    info!(log, "ipa-host ends");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The token that clients must give: the one that was given, or for a standalone agent a new one.
 fn agent_token(options: &RunOptions, told: &Told, log: &Logger) -> Result<Option<String>, Failure> {
-    let given = options.agent_token.as_deref().or_else(|| told.kernel("ipa-agent-token"));
+    let given = told.config().agent_token();
     if given.is_some() || !options.standalone {
-        return Ok(given.map(str::to_owned));
+        return Ok(given);
     }
     let path = options.agent_token_file.as_deref().unwrap_or(Path::new(TOKEN_FILE));
     let token = token::make();

@@ -1,10 +1,12 @@
 //! The program as its user meets it: one file a command.
 
 mod agent;
+mod config;
 mod explain;
 mod failure;
 mod inventory;
 mod plugins;
+mod session;
 mod start;
 mod transport;
 
@@ -45,6 +47,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Plugins(PluginsCommand::Check(options))) => plugins::check(&options),
         Some(Command::Plugins(PluginsCommand::List(options))) => on_runtime(plugins::list(options, outer)),
         Some(Command::Explain(ExplainCommand::Method(options))) => on_runtime(explain::method(options, outer)),
+        Some(Command::Config(options)) => on_runtime(config::run(options, outer)),
         Some(Command::Inventory(options)) => on_runtime(inventory::run(options, outer)),
     };
     outcome.unwrap_or_else(|failure| {

@@ -2,104 +2,156 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use slog::{debug, info, warn};
 
 use super::Failure;
-use crate::cli::{CommonOptions, IsolationOption, PLUGIN_DIR};
+use crate::cli::{CommonOptions, config_table};
 use crate::config::deadline::{DeadlineOption, Phase};
-use crate::config::{Files, boolean, kernel_line};
+use crate::config::{Config, Flag, Places, Sources};
 use crate::log::Logging;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
 use crate::power::ClockOptions;
 use crate::process::{Runner, Spawner};
-
-/// The kernel command line.
-const KERNEL_LINE: &str = "/proc/cmdline";
+use crate::vmedia::{self, VirtualMedia, VirtualMediaError};
 
 /// The manager that is shipped with the agent.
 const GENERIC_MANAGER: &str = "generic_hardware_manager";
-/// Its options.
-const GENERIC_OPTIONS: [&str; 2] = ["auto_tls_allowed_clock_skew", "tls_certificate_curve"];
 
 /// What the program was told, from all sources.
 #[derive(Debug)]
 pub(super) struct Told {
     options: CommonOptions,
-    files: Files,
-    kernel: BTreeMap<String, String>,
+    sources: Sources,
+    config: Arc<Config>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// What virtual media are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Media {
+    /// Nothing.
+    Ignored,
+    /// Their parameters.
+    Read,
+    /// Their parameters, and that their configuration is copied to `/etc`.
+    Taken,
 }
 
 impl Told {
-    /// Reads all sources.
-    pub(super) fn read(options: CommonOptions) -> Result<Self, Failure> {
-        let files = Files::read(&options.config_file, &options.config_dir)?;
-        Ok(Self { options, files, kernel: kernel_line::read(Path::new(KERNEL_LINE)) })
+    /// Reads all sources below `root`; `flags` are those that not every command has.
+    pub(super) async fn read(
+        root: &Path,
+        media: Media,
+        runner: &Runner,
+        options: CommonOptions,
+        flags: &[Flag],
+    ) -> Result<Self, Failure> {
+        let mut sources = Sources::begin(root)?;
+        let mut virtual_media = VirtualMedia::new(root, runner);
+        let taken = take_media(&mut virtual_media, &mut sources, media).await;
+        let notes = virtual_media.into_notes();
+        if taken.is_err() {
+            // There is no log yet that could say how it came to this.
+            notes.iter().for_each(|note| eprintln!("ipa-host: virtual media: {note}"));
+        }
+        taken.map_err(|error| Failure::new(error.to_string()))?;
+        Self::complete(sources, root, options, flags).map(|told| Self { notes, ..told })
     }
 
-    /// A word of the kernel command line.
-    pub(super) fn kernel(&self, name: &str) -> Option<&str> {
-        self.kernel.get(name).map(String::as_str)
-    }
-
-    /// A key of the configuration files.
-    pub(super) fn file(&self, section: &str, key: &str) -> Option<&str> {
-        self.files.get(section, key)
+    fn complete(mut sources: Sources, root: &Path, options: CommonOptions, flags: &[Flag]) -> Result<Self, Failure> {
+        let (files, directories) = (options.config_file.clone(), options.config_dir.clone());
+        let flags = [options.flags.all(), flags].concat();
+        sources.gather(&Places { files, directories, root: root.to_owned() }, flags)?;
+        let (config, warnings) = sources.resolve()?;
+        Ok(Self { options, sources, config: Arc::new(config), warnings, notes: Vec::new() })
     }
 
     /// How the clocks are set.
-    pub(super) fn clock(&self) -> Result<ClockOptions, Failure> {
-        let must_be_set = match self.file("DEFAULT", "fail_if_clock_not_set") {
-            Some(text) => boolean::parse(text)
-                .ok_or_else(|| Failure::new(format!("fail_if_clock_not_set is {text:?}; it is true or false")))?,
-            None => false,
-        };
-        let server = self.file("DEFAULT", "ntp_server").or_else(|| self.kernel("ipa-ntp-server"));
-        Ok(ClockOptions { ntp_server: server.map(str::to_owned), must_be_set })
+    pub(super) fn clock(&self) -> ClockOptions {
+        ClockOptions { ntp_server: self.config.ntp_server(), must_be_set: self.config.fail_if_clock_not_set() }
     }
 
-    /// The log, as verbose as was asked for. `ipa-debug` has the last word.
+    /// The options of the configuration.
+    pub(super) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// A parameter of the kernel line or of virtual media that is no option.
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        self.sources.parameters().remove(name)
+    }
+
+    /// What is wrong but stops nothing.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The log, as verbose as was asked for. What happened before is its first lines.
     pub(super) fn logging(&self) -> Logging {
-        let file = self.files.get("DEFAULT", "debug").and_then(boolean::parse);
-        let kernel = self.kernel("ipa-debug").and_then(boolean::parse);
-        Logging::to_stderr(kernel.unwrap_or(self.options.debug || file.unwrap_or(false)))
+        let logging = Logging::to_stderr(self.config.debug());
+        for note in &self.notes {
+            info!(logging.log(), "virtual media: {note}");
+        }
+        for warning in &self.warnings {
+            warn!(logging.log(), "configuration: {warning}");
+        }
+        for [name, value, source] in config_table::set(&self.config.settings()) {
+            debug!(logging.log(), "option {name}"; "value" => value, "source" => source);
+        }
+        logging
     }
 
     /// Settings of the plugin side.
     pub(super) fn plugins(&self, read_only: bool) -> Options {
-        let directory = self.options.plugin_dir.clone();
-        let directory = directory.or_else(|| self.kernel("ipa-plugin-dir").map(Into::into));
-        let mut limits = Limits::default();
-        if let Some(mebibytes) = self.options.plugin_memory {
-            limits.address_space = mebibytes.saturating_mul(1 << 20);
-        }
+        let isolation = self.config.isolation();
         Options {
-            isolation: match self.options.isolation {
-                Some(IsolationOption::InProcess) => Isolation::InProcess,
-                _ => Isolation::Worker,
-            },
+            isolation: if isolation == "in-process" { Isolation::InProcess } else { Isolation::Worker },
             read_only,
             deadlines: deadlines(&self.options.deadline),
-            limits,
-            kernel_params: self.kernel.clone(),
+            limits: Limits { address_space: self.config.plugin_memory().saturating_mul(1 << 20), ..Limits::default() },
+            kernel_params: self.sources.parameters(),
             sections: self.sections(),
-            ..Options::new(directory.unwrap_or_else(|| PLUGIN_DIR.into()))
+            disk_wait_attempts: self.config.disk_wait_attempts(),
+            disk_wait_delay: self.config.disk_wait_delay(),
+            guard_special_filesystems: self.config.guard_special_filesystems(),
+            ..Options::new(self.config.plugin_dir())
         }
+    }
+
+    /// The sections of the plugins. The generic manager's options are general ones in the Python agent.
+    fn sections(&self) -> BTreeMap<String, Map<String, Value>> {
+        let mut sections = self.sources.files.plugin_sections();
+        let generic = sections.entry(GENERIC_MANAGER.to_owned()).or_default();
+        let mut general = |name: &str, value: String| {
+            generic.entry(name).or_insert(Value::from(value));
+        };
+        general("auto_tls_allowed_clock_skew", self.config.auto_tls_allowed_clock_skew().as_secs().to_string());
+        general("tls_certificate_curve", self.config.tls_certificate_curve());
+        sections
     }
 }
 
-impl Told {
-    /// The sections of the plugins. The generic manager's options are general ones in the Python agent.
-    fn sections(&self) -> BTreeMap<String, Map<String, Value>> {
-        let mut sections = self.files.plugin_sections();
-        let generic = sections.entry(GENERIC_MANAGER.to_owned()).or_default();
-        for key in GENERIC_OPTIONS {
-            if let (Some(value), false) = (self.file("DEFAULT", key), generic.contains_key(key)) {
-                generic.insert(key.to_owned(), Value::from(value));
-            }
+/// Virtual media come first: they hold parameters, and files that are read later. Only a machine that was booted from
+/// them has any.
+async fn take_media(
+    media: &mut VirtualMedia<'_>,
+    sources: &mut Sources,
+    wanted: Media,
+) -> Result<(), VirtualMediaError> {
+    if wanted != Media::Ignored && vmedia::is_booted_from(&sources.kernel) {
+        sources.media = media.parameters().await?;
+        if wanted == Media::Taken {
+            media.copy_configuration().await?;
         }
-        sections
     }
+    if wanted == Media::Taken {
+        media.release().await;
+    }
+    Ok(())
 }
 
 /// The thread that starts every process.
@@ -110,12 +162,15 @@ pub(super) fn runner() -> Result<Runner, Failure> {
 
 /// Loads the plugins to look at them; nothing of the machine is changed.
 pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
-    let debug = options.debug;
-    let told = Told::read(options)?;
-    let logging = told.logging();
+    let runner = runner()?;
+    let told = Told::read(Path::new("/"), Media::Ignored, &runner, options, &[]).await?;
     // What goes wrong is part of what these commands print.
-    let log = if debug { logging.log().clone() } else { slog::Logger::root(slog::Discard, slog::o!()) };
-    Ok(Registry::start(told.plugins(true), runner()?, log).await)
+    let log = if told.config().debug() {
+        told.logging().log().clone()
+    } else {
+        slog::Logger::root(slog::Discard, slog::o!())
+    };
+    Ok(Registry::start(told.plugins(true), runner, log).await)
 }
 
 fn deadlines(given: &[DeadlineOption]) -> Deadlines {

@@ -6,13 +6,14 @@
 //!
 //! * `support`: an integer, 3 if absent.
 //! * `clean_steps`: a JSON list, answered by `get_clean_steps`.
-//! * any other key: a method, and what it does as JSON: `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`,
-//!   `{"fail": "why"}` (a foreign error), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`,
-//!   `{"dispatch": "method"}`, `{"dispatch_all": "method"}`, `{"call_next": "method"}` (wrapped into
-//!   `{"CLASS": answer}`), `{"args": 0}` (echoes its arguments), `{"config": 0}` (echoes its section),
-//!   `{"parallel": ["method", count]}` (dispatches from that many threads at once), `{"meet": count}` (returns once that
-//!   many calls are inside at the same time), `{"work": ["50", "half done"]}` (reports progress, then waits for its
-//!   cancellation), `{"initialized": 0}` (how often `initialize` was called).
+//! * any other key: a method (of those that the trait has only `list_network_interfaces` and `list_hardware_info`), and
+//!   what it does as JSON: `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`, `{"fail": "why"}` (a foreign
+//!   error), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`, `{"dispatch": "method"}`,
+//!   `{"dispatch_all": "method"}`, `{"call_next": "method"}` (wrapped into `{"CLASS": answer}`), `{"args": 0}` (echoes
+//!   its arguments), `{"config": 0}` (echoes its section), `{"parallel": ["method", count]}` (dispatches from that many
+//!   threads at once), `{"meet": count}` (returns once that many calls are inside at the same time),
+//!   `{"work": ["50", "half done"]}` (reports progress, then waits for its cancellation), `{"initialized": 0}` (how
+//!   often `initialize` was called).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,6 +50,14 @@ impl HardwareManager for Puppet {
 
     fn get_clean_steps(&self, _cx: &Cx<'_>, _node: &Value, _ports: &[Value]) -> HwResult<Vec<Step>> {
         Ok(serde_json::from_str(self.section.get("clean_steps").map_or("[]", String::as_str))?)
+    }
+
+    fn list_network_interfaces(&self, cx: &Cx<'_>) -> HwResult<Vec<NetworkInterface>> {
+        Ok(serde_json::from_value(self.call_dynamic(cx, "list_network_interfaces", Value::Null)?)?)
+    }
+
+    fn list_hardware_info(&self, cx: &Cx<'_>) -> HwResult<Value> {
+        self.call_dynamic(cx, "list_hardware_info", Value::Null)
     }
 
     fn call_dynamic(&self, cx: &Cx<'_>, method: &str, args: Value) -> HwResult<Value> {

@@ -35,16 +35,17 @@ pub(super) static EXTENSION: Extension = Extension {
 };
 
 async fn run(call: Invocation) -> HwResult<Value> {
-    Ok(json!({ "system_logs": collect(&call.agent, &call.call).await? }))
+    Ok(json!({ "system_logs": collect(&call.agent, &call.call, call.agent.settings().journal_lines).await? }))
 }
 
-/// Collects the logs of the system, of the agent and of all managers: a base64 text of a gzipped tar archive.
+/// Collects the logs of the system, of the agent and of all managers: a base64 text of a gzipped tar archive. Of the
+/// journal it takes the last lines, or all.
 ///
 /// # Errors
 /// The archive could not be made at all.
-pub async fn collect(agent: &Arc<Agent>, call: &CallContext) -> HwResult<String> {
+pub async fn collect(agent: &Arc<Agent>, call: &CallContext, journal_lines: Option<u32>) -> HwResult<String> {
     info!(agent.log(), "collecting logs");
-    let journal = journal(agent, call).await;
+    let journal = journal(agent, call, journal_lines).await;
     let answers = agent.managers().dispatch_all(call, "collect_system_logs", json!({})).await;
     let failure = answers.err().map(|error| error.to_string());
     if let Some(error) = &failure {
@@ -81,9 +82,9 @@ enum Journal {
 }
 
 /// The journal since boot, as text.
-async fn journal(agent: &Agent, call: &CallContext) -> Journal {
+async fn journal(agent: &Agent, call: &CallContext, lines: Option<u32>) -> Journal {
     let mut argv = vec!["journalctl".to_owned(), "--full".into(), "--no-pager".into(), "-b".into()];
-    if let Some(lines) = agent.settings().journal_lines {
+    if let Some(lines) = lines {
         argv.extend(["-n".into(), lines.to_string()]);
     }
     let request = Request::new(argv).deadline(JOURNAL_DEADLINE).keep(JOURNAL_LIMIT).for_call(call);
@@ -108,7 +109,7 @@ mod tests {
     async fn the_archive_has_the_agents_and_the_managers_logs() {
         let agent = agent_with(Settings::default());
         info!(agent.log(), "a line of the agent");
-        let text = collect(&agent, &CallContext::new()).await.unwrap();
+        let text = collect(&agent, &CallContext::new(), None).await.unwrap();
         let members = archive::read(&BASE64_STANDARD.decode(text).unwrap());
         let text = |name: &str| String::from_utf8_lossy(&members[name]).into_owned();
         assert!(text("ipa-host.log").contains("a line of the agent"));

@@ -1,0 +1,135 @@
+//! The collectors: each adds members to the data that is posted.
+
+use std::sync::Arc;
+
+use ipa_plugin_api::error::HwResult;
+use serde_json::{Map, Value, json};
+use slog::warn;
+
+use super::{Inspection, pci};
+use crate::agent::Agent;
+use crate::extensions;
+use crate::managers::{BoxFuture, CallContext, Managers};
+use crate::network;
+
+/// Lines of the journal in the collected logs.
+const JOURNAL_LINES: u32 = 10_000;
+/// Smallest disk that an image is written to, in bytes.
+const SMALLEST_ROOT_DISK: u64 = 4 * 1024 * 1024 * 1024;
+
+/// What was collected, and what could not be.
+#[derive(Debug, Default)]
+pub(super) struct Collection {
+    pub(super) data: Map<String, Value>,
+    pub(super) failures: Vec<String>,
+}
+
+/// Adds its part. An error is reported together with the collector's name.
+pub(super) type Collector =
+    for<'a> fn(&'a Arc<Agent>, &'a Inspection, &'a mut Collection) -> BoxFuture<'a, Result<(), String>>;
+
+/// All collectors by their names.
+pub(super) const COLLECTORS: &[(&str, Collector)] = &[
+    ("default", |agent, inspection, collection| Box::pin(default(agent, inspection, collection))),
+    ("logs", |agent, _, collection| Box::pin(logs(agent, collection))),
+    ("pci-devices", |agent, _, collection| Box::pin(pci_devices(agent, collection))),
+    ("lldp", |agent, _, collection| Box::pin(method(agent, collection, "collect_lldp_data", "lldp_raw"))),
+    ("usb-devices", |agent, _, collection| Box::pin(method(agent, collection, "get_usb_devices", "usb_devices"))),
+];
+
+/// The inventory, and what follows from it.
+async fn default(agent: &Arc<Agent>, inspection: &Inspection, collection: &mut Collection) -> Result<(), String> {
+    let (managers, wait) = (agent.managers(), &inspection.addresses);
+    network::for_addresses(managers, wait.bootif.as_deref(), wait.every, wait.timeout, agent.log()).await;
+    let inventory = ask(managers, "list_hardware_info").await.map_err(|error| error.to_string())?;
+    match root_disk(&inventory) {
+        Some(disk) => {
+            collection.data.insert("root_disk".into(), disk.clone());
+        }
+        None => warn!(agent.log(), "no disk is large enough to be a root device"),
+    }
+    let boot_interface = inventory.pointer("/boot/pxe_interface").cloned().unwrap_or_default();
+    collection.data.insert("boot_interface".into(), boot_interface);
+    collection.data.insert(
+        "configuration".into(),
+        json!({"collectors": inspection.collectors, "managers": versions(managers).await}),
+    );
+    collection.data.insert("inventory".into(), inventory);
+    Ok(())
+}
+
+/// The disk that would become the root device without hints: the smallest that is large enough, then by name.
+fn root_disk(inventory: &Value) -> Option<&Value> {
+    let disks = inventory.get("disks")?.as_array()?.iter();
+    let key = |disk: &Value| Some((disk.get("size")?.as_u64()?, disk.get("name")?.as_str()?.to_owned()));
+    disks
+        .filter_map(|disk| key(disk).map(|key| (key, disk)))
+        .filter(|((size, _), _)| *size >= SMALLEST_ROOT_DISK)
+        .min_by(|(one, _), (other, _)| one.cmp(other))
+        .map(|(_, disk)| disk)
+}
+
+/// Name and version of every manager, by rank.
+async fn versions(managers: &dyn Managers) -> Vec<Value> {
+    match managers.dispatch_all(&CallContext::new(), "get_version", json!({})).await {
+        Ok(answers) => answers.into_iter().map(|answer| answer.value).collect(),
+        Err(_) => managers.versions().iter().map(|(name, version)| json!({"name": name, "version": version})).collect(),
+    }
+}
+
+/// The logs so far, so this collector stands last. That there are none is no failure of the inspection.
+async fn logs(agent: &Arc<Agent>, collection: &mut Collection) -> Result<(), String> {
+    match extensions::collect_system_logs(agent, &CallContext::new(), Some(JOURNAL_LINES)).await {
+        Ok(logs) => {
+            collection.data.insert("logs".into(), logs.into());
+        }
+        Err(error) => warn!(agent.log(), "the logs cannot be collected"; "error" => %error),
+    }
+    Ok(())
+}
+
+async fn pci_devices(agent: &Arc<Agent>, collection: &mut Collection) -> Result<(), String> {
+    let log = agent.log().clone();
+    let devices = tokio::task::spawn_blocking(move || pci::devices(pci::SYSFS.as_ref(), &log)).await;
+    let devices = devices.map_err(|error| error.to_string())?;
+    match devices {
+        Ok(devices) => {
+            collection.data.insert("pci_devices".into(), devices.into());
+        }
+        Err(error) => collection.failures.push(format!("Failed to get list of PCI devices: {error}")),
+    }
+    Ok(())
+}
+
+/// What the managers answer to a method.
+async fn method(agent: &Arc<Agent>, collection: &mut Collection, name: &str, member: &str) -> Result<(), String> {
+    let value = ask(agent.managers(), name).await.map_err(|error| error.to_string())?;
+    collection.data.insert(member.to_owned(), value);
+    Ok(())
+}
+
+async fn ask(managers: &dyn Managers, method: &str) -> HwResult<Value> {
+    managers.dispatch(&CallContext::new(), method, json!({})).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_disk_is_the_smallest_that_is_large_enough() {
+        const GIB: u64 = 1 << 30;
+        let inventory = |disks: &[(&str, u64)]| {
+            let disks: Vec<Value> = disks.iter().map(|(name, size)| json!({"name": name, "size": size})).collect();
+            json!({ "disks": disks })
+        };
+        let name = |inventory: &Value| root_disk(inventory).map(|disk| disk["name"].as_str().unwrap_or("").to_owned());
+        let disks =
+            inventory(&[("/dev/sdc", 9 * GIB), ("/dev/sdb", 8 * GIB), ("/dev/sda", 8 * GIB), ("/dev/sdd", GIB)]);
+        assert_eq!(name(&disks).as_deref(), Some("/dev/sda"));
+        assert_eq!(name(&inventory(&[("/dev/sda", 4 * GIB)])).as_deref(), Some("/dev/sda"));
+        assert_eq!(name(&inventory(&[("/dev/sda", 4 * GIB - 1)])), None);
+        assert_eq!(name(&json!({"disks": [{"name": 5}, null]})), None);
+        assert_eq!(name(&json!({})), None);
+    }
+}

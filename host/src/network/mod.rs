@@ -1,0 +1,7 @@
+//! The machine's place in the network: when it is there, and under which address Ironic finds it.
+
+mod advertise;
+mod wait;
+
+pub use self::advertise::{Advertise, callback_url};
+pub use self::wait::{for_addresses, for_interface};

@@ -1,0 +1,283 @@
+//! The agent and its Ironic: lookup, heartbeat and inspection by the real binary, against a server that lies.
+
+use std::time::Duration;
+
+use ipa_tests::client::step_params;
+use ipa_tests::fake_ironic::{Api, Fault, NODE, Received};
+use ipa_tests::host::{Builder, TOKEN};
+use ipa_tests::{FakeIronic, Host, PluginDir, processes};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Most resident memory of a host that is lied to; Ironic's largest true answers fit in.
+const PEAK_KIB: u64 = 40 * 1024;
+const MACS: &str = "52%3A54%3A00%3A12%3A34%3A56%2C52%3A54%3A00%3A12%3A34%3A57";
+
+/// A machine with two network interfaces and a disk, whose step `work` takes until its deadline.
+fn machine() -> PluginDir {
+    let interfaces = json!([
+        {"name": "eth0", "mac_address": "52:54:00:12:34:56", "ipv4_address": "10.0.0.5"},
+        {"name": "eth1", "mac_address": "52:54:00:12:34:57", "ipv4_address": null},
+    ]);
+    let inventory = json!({
+        "interfaces": interfaces, "cpu": {"count": 4}, "hostname": "host-1",
+        "disks": [{"name": "/dev/sdb", "size": 10_u64 << 30}, {"name": "/dev/sda", "size": 8_u64 << 30}],
+        "boot": {"current_boot_mode": "uefi", "pxe_interface": "01-52-54-00-12-34-56"},
+    });
+    PluginDir::with_acme().with_puppet(
+        "aaaa",
+        &json!({
+            "list_network_interfaces": {"value": interfaces},
+            "list_hardware_info": {"value": inventory},
+            "work": {"work": ["1", "working"]},
+        }),
+    )
+}
+
+fn host(ironic: &FakeIronic) -> Builder {
+    Host::with(machine()).with_ironic(&ironic.url())
+}
+
+fn assert_heartbeat(host: &Host, beat: &Received) {
+    assert_eq!(beat.line, format!("POST /v1/heartbeat/{NODE}"));
+    assert_eq!(beat.header("x-openstack-ironic-api-version"), "1.68");
+    let port = host.address().rsplit_once(':').expect("with port").1;
+    assert_eq!(
+        beat.body,
+        json!({"callback_url": format!("http://127.0.0.1:{port}"), "agent_token": TOKEN,
+            "agent_version": env!("CARGO_PKG_VERSION")})
+    );
+}
+
+#[tokio::test]
+async fn the_agent_looks_its_node_up_serves_with_the_token_and_beats() {
+    let ironic = FakeIronic::start();
+    let host = host(&ironic).flag("--global-request-id").flag("req-7").start();
+    let lookup = &ironic.wait_for(Api::Lookup, 1)[0];
+    assert_eq!(lookup.line, format!("GET /v1/lookup?addresses={MACS}"));
+    assert_eq!(lookup.header("x-openstack-ironic-api-version"), "1.62");
+    assert_eq!(ironic.received(Api::Inspection).len(), 0, "nobody asked for an inspection");
+    let beat = &ironic.wait_for(Api::Heartbeat, 1)[0];
+    assert_heartbeat(&host, beat);
+    assert!(beat.at > lookup.at);
+    for request in [lookup, beat] {
+        assert_eq!(request.header("x-openstack-request-id"), "req-7");
+        assert_eq!(
+            (request.header("content-type"), request.header("accept")),
+            ("application/json", "application/json")
+        );
+    }
+    // The harness's client uses the token that this Ironic gave.
+    host.assert_well().await;
+    let without = host.client().get("/v1/commands/").await;
+    assert_eq!(without.status, 401, "{}", without.body);
+    assert!(!host.log().contains(TOKEN), "the token must not be logged");
+    assert_eq!(host.terminate(), 0);
+}
+
+/// What may come in the place of an answer to a lookup, and a part of what the log says of it.
+fn lies() -> Vec<(Fault, &'static str)> {
+    let node = |uuid: &str, config: Value| Fault::Json(200, json!({"node": {"uuid": uuid}, "config": config}));
+    vec![
+        (Fault::Hangup, "connection closed"),
+        (Fault::Json(500, json!({"error_message": {"faultstring": "oops"}})), "Error 500: oops"),
+        (Fault::Json(409, json!({"faultstring": "Node is locked"})), "Node is locked"),
+        (Fault::Json(404, json!({"title": "nobody"})), "Error 404: nobody. Ironic has no node"),
+        (Fault::Json(302, Value::Null), "Error 302"),
+        (node("../../etc", json!({"heartbeat_timeout": 1})), "no node with a uuid"),
+        (node(NODE, json!({"heartbeat_timeout": "soon"})), "no heartbeat_timeout"),
+        (Fault::Html(200), "web page"),
+        (Fault::Html(503), "Error 503"),
+        (Fault::Redirect(308, "file:///etc/passwd".into()), "must not go"),
+        (Fault::Truncated, "broke off"),
+        (Fault::Huge, "larger than"),
+        (Fault::ManyElements, "more than 200000 elements"),
+        (Fault::Deep, "no JSON"),
+        (Fault::GzipBomb, "packed"),
+        (Fault::Garbage, "invalid HTTP"),
+        (Fault::EndlessHeaders, "message head is too large"),
+    ]
+}
+
+/// No lie ends the agent or fills its memory, each is explained, and the first true answer is taken. Three lies a
+/// host, since the waits grow.
+#[tokio::test]
+async fn a_lookup_survives_every_lie() {
+    let mut hosts = Vec::new();
+    for lies in lies().chunks(3) {
+        let ironic = FakeIronic::start();
+        ironic.lies(Api::Lookup, lies.iter().map(|(fault, _)| fault.clone()));
+        hosts.push((host(&ironic).flag("--lookup-interval").flag("0").launch(), ironic, lies.to_vec()));
+    }
+    for (mut host, ironic, lies) in hosts {
+        host.listens();
+        let beat = ironic.wait_for(Api::Heartbeat, 1).swap_remove(0);
+        assert_heartbeat(&host, &beat);
+        assert_eq!(ironic.received(Api::Lookup).len(), lies.len() + 1);
+        for (fault, part) in &lies {
+            assert!(host.log().contains(part), "{part:?} for {fault:?}:\n{}", host.log());
+        }
+        let peak = processes::peak_resident_kib(host.id()).expect("it runs");
+        assert!(peak < PEAK_KIB, "{peak} KiB:\n{}", host.log());
+        host.assert_well().await;
+    }
+}
+
+/// Nothing at all, and a byte now and then: neither is waited for longer than the option says.
+#[tokio::test]
+async fn a_lookup_is_not_held_up_by_a_slow_server() {
+    let ironic = FakeIronic::start();
+    ironic.lies(Api::Root, [Fault::Silence]);
+    ironic.lies(Api::Lookup, [Fault::Silence, Fault::Drip]);
+    let host = host(&ironic).flag("--http-request-timeout").flag("1").start();
+    ironic.wait_for(Api::Heartbeat, 1);
+    assert_eq!(host.log().matches("no complete answer within 1 s").count(), 3, "{}", host.log());
+}
+
+/// A heartbeat that fails in whatever way is repeated after 5 to 10 seconds, and one that is forced by a command too.
+#[tokio::test]
+async fn heartbeats_survive_every_lie_without_a_flood() {
+    let refusals = [
+        Fault::Hangup,
+        Fault::Json(409, json!({"faultstring": "locked"})),
+        Fault::Json(
+            400,
+            json!({"error_message": {"faultstring": "Agent token is required for heartbeat processing."}}),
+        ),
+        Fault::Json(200, Value::Null),
+        Fault::Html(503),
+        Fault::Huge,
+        Fault::GzipBomb,
+        Fault::Garbage,
+    ];
+    let mut hosts = Vec::new();
+    for fault in refusals {
+        let ironic = FakeIronic::start();
+        ironic.lies(Api::Heartbeat, [fault.clone(), fault.clone()]);
+        hosts.push((host(&ironic).launch(), ironic, fault));
+    }
+    for (mut host, ironic, fault) in hosts {
+        host.listens();
+        let beats = ironic.wait_for(Api::Heartbeat, 3);
+        for pair in beats.windows(2) {
+            let gap = pair[1].at.duration_since(pair[0].at).as_secs_f64();
+            // A little more than the wait itself, on a machine with other work.
+            assert!((5.0..14.0).contains(&gap), "{gap} s after {fault:?}");
+            assert_eq!(pair[0].body, pair[1].body, "a heartbeat must not change");
+        }
+        host.log_line(&["heartbeat accepted", "failed_before=2"]);
+        host.assert_well().await;
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_ends_forces_a_heartbeat() {
+    let ironic = FakeIronic::start();
+    let host = host(&ironic).deadline("step", 1.0).start();
+    let first = ironic.wait_for(Api::Heartbeat, 1).swap_remove(0);
+    let id = host.client().start("clean.execute_clean_step", step_params("work", json!({}))).await;
+    assert_eq!(host.client().ended(&id).await["command_status"], "FAILED");
+    // The next regular one would come after 90 seconds.
+    let forced = ironic.wait_for(Api::Heartbeat, 2).swap_remove(1);
+    let gap = forced.at.duration_since(first.at).as_secs_f64();
+    assert!((5.0..30.0).contains(&gap), "{gap}");
+}
+
+#[tokio::test]
+async fn the_heartbeat_timeout_of_the_lookup_sets_the_pace() {
+    let ironic = FakeIronic::start();
+    ironic.set_heartbeat_timeout(4);
+    let _host = host(&ironic).start();
+    let beats = ironic.wait_for(Api::Heartbeat, 4);
+    for pair in beats.windows(2) {
+        let gap = pair[1].at.duration_since(pair[0].at).as_secs_f64();
+        assert!((1.2..3.5).contains(&gap), "{gap}");
+    }
+}
+
+/// An hour without Ironic, in small: it goes away under the agent and comes back, and nobody has to reboot anything.
+#[tokio::test]
+async fn ironic_may_go_away_and_come_back() {
+    let ironic = FakeIronic::start();
+    ironic.set_heartbeat_timeout(4);
+    let host = host(&ironic).start();
+    ironic.wait_for(Api::Heartbeat, 1);
+    ironic.go_down();
+    host.log_line(&["heartbeat failed", "refused"]);
+    host.assert_well().await;
+    ironic.come_up();
+    let beat = ironic.next(Api::Heartbeat);
+    assert_heartbeat(&host, &beat);
+    assert_eq!(host.terminate(), 0);
+}
+
+#[tokio::test]
+async fn ironic_may_come_later_than_the_agent() {
+    let ironic = FakeIronic::start();
+    ironic.go_down();
+    let mut host = host(&ironic).launch();
+    host.log_line(&["lookup failed", "refused"]);
+    ironic.come_up();
+    host.listens();
+    assert_heartbeat(&host, &ironic.wait_for(Api::Heartbeat, 1)[0]);
+}
+
+#[tokio::test]
+async fn the_second_address_is_used_while_the_first_is_dead() {
+    let (dead, ironic) = (FakeIronic::start(), FakeIronic::start());
+    dead.go_down();
+    let urls = format!("{},{}", dead.url(), ironic.url());
+    let host = Host::with(machine()).with_ironic(&urls).start();
+    assert_heartbeat(&host, &ironic.wait_for(Api::Heartbeat, 1)[0]);
+}
+
+/// A token that somebody else has: explained to who stands before the machine, and not waited for in silence.
+#[tokio::test]
+async fn a_token_that_is_gone_is_explained_and_asked_for_again() {
+    let ironic = FakeIronic::start();
+    ironic.give_token_away();
+    let mut host = host(&ironic).launch();
+    host.log_line(&["has been given out already", "Reboot the node through Ironic"]);
+    ironic.wait_for(Api::Lookup, 2);
+    assert_eq!(ironic.received(Api::Heartbeat).len(), 0);
+    ironic.forget_agent();
+    host.listens();
+    assert_heartbeat(&host, &ironic.wait_for(Api::Heartbeat, 1)[0]);
+    host.assert_well().await;
+}
+
+/// Virtual media bring the token along, and Ironic hides it from the first lookup on.
+#[tokio::test]
+async fn a_token_from_the_start_is_kept() {
+    let ironic = FakeIronic::start();
+    ironic.give_token_away();
+    let host = host(&ironic).flag("--agent-token").flag(TOKEN).start();
+    assert_heartbeat(&host, &ironic.wait_for(Api::Heartbeat, 1)[0]);
+    host.assert_well().await;
+}
+
+#[tokio::test]
+async fn a_lookup_in_vain_ends_the_agent_with_a_reason() {
+    let ironic = FakeIronic::start();
+    ironic.go_down();
+    let mut host = host(&ironic).flag("--lookup-timeout").flag("1").launch();
+    let status = host.ended(PATIENCE);
+    assert_eq!(status.code(), Some(70), "{}", host.log());
+    assert!(host.log().contains("could not be looked up within 1 s"), "{}", host.log());
+}
+
+#[tokio::test]
+async fn sigterm_ends_the_agent_while_it_looks_for_ironic() {
+    let ironic = FakeIronic::start();
+    ironic.go_down();
+    let host = host(&ironic).launch();
+    host.log_line(&["lookup failed"]);
+    assert_eq!(host.terminate(), 0);
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_named() {
+    let mut host = Host::with(machine()).with_ironic("http://").launch();
+    assert_ne!(host.ended(PATIENCE).code(), Some(0));
+    assert!(host.log().contains("api-url") || host.log().contains("api_url"), "{}", host.log());
+}
