@@ -16,7 +16,9 @@ use crate::commands::Engine;
 use crate::extensions::{self, Deadlines, Extension};
 use crate::log::Logging;
 use crate::managers::{BoxFuture, CallContext, Managers};
+use crate::power::ClockOptions;
 use crate::process::{Request, Runner};
+use crate::root::Root;
 
 /// Longest time for one interface to go down.
 const LINK_DOWN_DEADLINE: Duration = Duration::from_secs(10);
@@ -34,6 +36,10 @@ pub struct Settings {
     pub agent_token: Option<String>,
     /// Most lines of the journal in a log collection; None for all of them.
     pub journal_lines: Option<u32>,
+    /// How the clocks are set.
+    pub clock: ClockOptions,
+    /// Where the machine's files are.
+    pub root: Root,
 }
 
 /// Takes node data as a lookup answers it.
@@ -273,7 +279,7 @@ impl Agent {
             }
         };
         if names.is_empty() {
-            let entries = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+            let entries = std::fs::read_dir(self.settings.root.path("sys/class/net")).into_iter().flatten().flatten();
             names = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         }
         // A name is an argument of its own, never an option.

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! POST /v1/commands -> api (routes, limits, token) -> commands (one at a time, history)
-//!      -> extensions (clean, deploy, service, log, poll, flow, system)
+//!      -> extensions (clean, deploy, service, standby, rescue, log, poll, flow, system)
 //!      -> managers (the trait) -> plugins (rank, dispatch, worker processes) -> a manager's .so
 //! ```
 //!
@@ -15,7 +15,9 @@
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
-//! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines.
+//! * [`tls`]: certificates and keys, for the API and for what the agent asks. [`power`]: the end of the machine's run.
+//! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines. [`root`]: the
+//!   door to the files of the machine.
 
 pub mod agent;
 pub mod api;
@@ -31,9 +33,12 @@ pub mod log;
 pub mod managers;
 pub mod network;
 pub mod plugins;
+pub mod power;
 pub mod process;
 pub mod program;
+pub mod root;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod token;
 pub mod vmedia;

@@ -14,6 +14,7 @@ use crate::extensions::{self, CommandSpec, Extension, Kind};
 use crate::log::Logging;
 use crate::managers::{Answer, BoxFuture, CallContext, Managers};
 use crate::process::{Runner, Spawner};
+use crate::root::Root;
 
 /// The token of the tests.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -220,10 +221,21 @@ static PROBE: Extension = Extension {
     ],
 };
 
+/// A place where there is nothing: no test reaches the machine's own programs and files by accident.
+const NOWHERE: &str = "/nonexistent";
+
 /// An agent with the fake managers, and these.
 pub(crate) fn agent_and_managers(settings: Settings) -> (Arc<Agent>, Arc<FakeManagers>) {
+    agent_on(settings, NOWHERE)
+}
+
+/// An agent with the fake managers, and these, for which the programs in `path` are installed.
+pub(crate) fn agent_on(mut settings: Settings, path: &str) -> (Arc<Agent>, Arc<FakeManagers>) {
+    if settings.root == Root::default() {
+        settings.root = Root::at(NOWHERE);
+    }
     let managers = Arc::new(FakeManagers::default());
-    let runner = Runner::with_shim(Spawner::start().unwrap(), Vec::new());
+    let runner = Runner::with_shim(Spawner::start().unwrap(), Vec::new()).with_path(path);
     let extensions = Box::leak([extensions::ALL, &[&PROBE]].concat().into_boxed_slice());
     let logging = Logging::to(std::io::sink, true);
     (Agent::with_extensions(settings, managers.clone(), runner, logging, extensions), managers)

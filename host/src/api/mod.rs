@@ -21,6 +21,7 @@ mod server;
 mod uri;
 
 pub use listen::bind;
+pub(crate) use reply::SERVER_NAME;
 pub use server::{Limits, Server, Stream, TlsAccept, Transport};
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use warp::reply::Response;
 use super::fault::Fault;
 
 /// Name of the server in every answer.
-pub(super) const SERVER_NAME: &str = "ironic-python-agent";
+pub(crate) const SERVER_NAME: &str = "ironic-python-agent";
 
 fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
     let mut response = Response::new(body.into());

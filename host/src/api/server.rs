@@ -184,9 +184,11 @@ impl Acceptor {
             Transport::Plain => self.serve(stream, remote, place).await,
             Transport::Tls(tls) => {
                 let handshake = timeout(self.limits.header_time, tls.accept(stream));
+                let mut stopped = self.stopped.clone();
                 let stream = tokio::select! {
                     stream = handshake => stream,
                     () = place.slot.evicted() => return,
+                    () = raised(&mut stopped) => return,
                 };
                 match stream {
                     Ok(Ok(stream)) => self.serve(stream, remote, place).await,

@@ -7,7 +7,9 @@ mod deploy;
 mod flow;
 mod log;
 mod poll;
+mod rescue;
 mod service;
+mod standby;
 mod steps;
 mod system;
 
@@ -21,6 +23,7 @@ use crate::agent::Agent;
 use crate::managers::{BoxFuture, CallContext};
 
 pub use self::log::collect as collect_system_logs;
+pub use self::rescue::is_rescued;
 pub(crate) use self::steps::Deadlines;
 
 /// All extensions of the agent.
@@ -30,7 +33,9 @@ pub static ALL: &[&Extension] = &[
     &flow::EXTENSION,
     &log::EXTENSION,
     &poll::EXTENSION,
+    &rescue::EXTENSION,
     &service::EXTENSION,
+    &standby::EXTENSION,
     &system::EXTENSION,
 ];
 

@@ -152,6 +152,7 @@ pub struct Output {
 pub struct Runner {
     spawner: Spawner,
     shim: Vec<OsString>,
+    path: Arc<str>,
 }
 
 impl Runner {
@@ -162,7 +163,19 @@ impl Runner {
 
     /// A runner with another way to the shim ([`child_main`]); without one the children are not tied.
     pub fn with_shim(spawner: Spawner, shim: Vec<OsString>) -> Self {
-        Self { spawner, shim }
+        Self { spawner, shim, path: PATH.into() }
+    }
+
+    /// The same runner with other directories, separated by colons, to look for programs in.
+    #[must_use]
+    pub fn with_path(mut self, path: &str) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// True if a program of this name is installed.
+    pub fn has(&self, name: &str) -> bool {
+        find_in(&self.path, Path::new(name)).is_some()
     }
 
     /// The thread that starts its children.
@@ -190,8 +203,9 @@ impl Runner {
     /// All of [`ProcessError`] but `Failed`.
     pub async fn run_any_status(&self, request: Request) -> Result<Output, ProcessError> {
         let name = request.argv.first().cloned().unwrap_or_default();
-        let Some(program) = find_program(Path::new(&name)) else {
-            return Err(ProcessError::NotFound { program: name.to_string_lossy().into_owned(), path: PATH.to_owned() });
+        let Some(program) = find_in(&self.path, Path::new(&name)) else {
+            let program = name.to_string_lossy().into_owned();
+            return Err(ProcessError::NotFound { program, path: self.path.to_string() });
         };
         let line = request.line();
         let child = self.spawner.spawn(self.command(&program, &request)).await.map_err(|source| ProcessError::Io {
@@ -215,7 +229,7 @@ impl Runner {
         command
             .args(request.argv.iter().skip(1))
             .env_clear()
-            .env("PATH", PATH)
+            .env("PATH", &*self.path)
             .env("LC_ALL", "C.UTF-8")
             .envs(request.env.iter().map(|(name, value)| (name, value)))
             .current_dir(request.dir.as_deref().unwrap_or(Path::new("/")))
@@ -229,6 +243,10 @@ impl Runner {
 
 /// The path of a program: a name is looked for in [`PATH`], a path must be an executable file.
 pub fn find_program(name: &Path) -> Option<PathBuf> {
+    find_in(PATH, name)
+}
+
+fn find_in(path: &str, name: &Path) -> Option<PathBuf> {
     let executable =
         |path: &Path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
     if name.as_os_str().is_empty() {
@@ -237,7 +255,7 @@ pub fn find_program(name: &Path) -> Option<PathBuf> {
     if name.components().count() > 1 || name.is_absolute() {
         return Some(name.to_owned()).filter(|path| executable(path));
     }
-    PATH.split(':').map(|dir| Path::new(dir).join(name)).find(|path| executable(path))
+    path.split(':').map(|dir| Path::new(dir).join(name)).find(|path| executable(path))
 }
 
 #[cfg(test)]

@@ -11,12 +11,15 @@ use tokio::time::sleep;
 use super::Failure;
 use super::session::{self, Served, Session};
 use super::start::{self, Media, Told};
+use super::transport;
 use crate::agent::{Agent, Settings};
-use crate::api::{self, Limits, Server, Transport};
+use crate::api::{self, Limits, Server};
 use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
 use crate::control::Control;
+use crate::extensions;
 use crate::managers::Managers;
 use crate::plugins::Registry;
+use crate::power;
 use crate::token;
 
 /// Runs the agent until a signal or a command ends it.
@@ -29,13 +32,15 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let mut signals = Signals::catch()?;
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
+    power::set_from_network(&told.clock(), &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: options.standalone,
         read_only: options.read_only,
         agent_token: agent_token(&options, &told, &log)?,
-        journal_lines: None,
+        clock: told.clock(),
+        ..Settings::default()
     };
     let agent = Agent::new(settings, registry.clone(), runner, logging);
     let control = control(&options, registry.clone(), &log).await;
@@ -50,6 +55,15 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
 /// From ready managers to the end: meets Ironic, serves the API, beats.
 async fn live(agent: &Arc<Agent>, told: &Told, signals: &mut Signals) -> Result<(), Failure> {
     let (log, config) = (agent.log(), told.config());
+    if extensions::is_rescued(&agent.settings().root) {
+        info!(
+            log,
+            "the machine is in rescue mode, so the API is not served; the process stays so that it is not \
+            started again"
+        );
+        info!(log, "{} received, stopping", signals.next().await);
+        return Ok(());
+    }
     let session = if agent.is_standalone() {
         session::take_node_info(agent, config);
         None
@@ -63,30 +77,26 @@ async fn live(agent: &Arc<Agent>, told: &Told, signals: &mut Signals) -> Result<
             None => Ok(None),
         }
     };
-    let found = tokio::select! {
-        found = before => found?,
+    let meeting = tokio::select! {
+        meeting = before => meeting?,
         name = signals.next() => {
             info!(log, "{name} received before the API was served, stopping");
             return Ok(());
         }
     };
-    if session::is_rescued() {
-        info!(log, "the node was rescued, so the agent does nothing any more");
-        let name = signals.next().await;
-        info!(log, "{name} received");
-        return Ok(());
-    }
 
     let listener = api::bind(&config.listen_host(), config.listen_port())
         .map_err(|error| Failure::new(format!("{error}; choose another with --listen-host and --listen-port")))?;
-    let server = Server::start(agent.clone(), listener, Transport::Plain, Limits::default())
+    let (transport, certificate) = transport::choose(agent, config, meeting.as_ref()).await?;
+    let scheme = transport.scheme();
+    let server = Server::start(agent.clone(), listener, transport, Limits::default())
         .map_err(|error| Failure::new(format!("the API cannot be served: {error}")))?;
     agent.mark_started();
-    info!(log, "listening on http://{}", server.local_addr());
-    let served = Served { protocol: config.advertise_protocol(), listener: server.local_addr(), certificate: None };
+    info!(log, "listening on {scheme}://{}", server.local_addr());
+    let served = Served { protocol: scheme, listener: server.local_addr(), certificate };
     let heartbeats = async {
-        match (&session, &found) {
-            (Some(session), Some(found)) => session.keep_beating(agent, found, &served).await,
+        match (&session, &meeting) {
+            (Some(session), Some(meeting)) => session.keep_beating(agent, meeting, served).await,
             _ => std::future::pending().await,
         }
     };

@@ -8,6 +8,7 @@ mod inventory;
 mod plugins;
 mod session;
 mod start;
+mod transport;
 
 use std::ffi::OsString;
 use std::future::Future;

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,17 +12,17 @@ use tokio::time::sleep;
 
 use super::Failure;
 use super::start::Told;
+use super::transport;
 use crate::agent::Agent;
 use crate::config::{Config, Origin};
 use crate::inspect::{AddressWait, InspectError, Inspection};
 use crate::ironic::{
-    Announcement, Endpoint, Found, Ironic, Pace, Settings, Subject, TlsSource, keep_beating, token_to_keep,
+    Announcement, ApiVersion, Endpoint, Found, Ironic, Pace, Settings, Subject, TlsSource, keep_beating, token_to_keep,
 };
 use crate::managers::CallContext;
 use crate::network::{self, Advertise, callback_url};
+use crate::tls::{ClientOptions, client_config};
 
-/// Written by a rescue, after which the node belongs to its user.
-const RESCUED: &str = "/etc/.rescued";
 /// Wait before the address to advertise is looked for once more.
 const ADDRESS_PAUSE: Duration = Duration::from_secs(10);
 
@@ -41,11 +40,22 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Served {
     /// `http` or `https`.
-    pub(super) protocol: String,
+    pub(super) protocol: &'static str,
     /// The listener's address.
     pub(super) listener: SocketAddr,
     /// The certificate that was made for it, as PEM text.
     pub(super) certificate: Option<String>,
+}
+
+/// What came of meeting Ironic.
+#[derive(Debug)]
+pub(super) struct Meeting {
+    /// The node.
+    pub(super) found: Found,
+    /// The address that Ironic is told.
+    pub(super) host: String,
+    /// The version that Ironic speaks.
+    pub(super) api_version: ApiVersion,
 }
 
 impl Session {
@@ -66,7 +76,7 @@ impl Session {
             request_id: config.global_request_id(),
             timeout: config.http_request_timeout(),
             api_version: config.ironic_api_version(),
-            tls: tls(config),
+            tls: tls(config, log),
         };
         // The choice is checked where the options are read.
         let form = config.ironic_api().parse().unwrap_or_default();
@@ -89,7 +99,7 @@ impl Session {
     ///
     /// # Errors
     /// The node was not found in time, or nobody took the inspection's data: the agent is to end and be started again.
-    pub(super) async fn begin(&self, agent: &Arc<Agent>) -> Result<Option<Found>, Failure> {
+    pub(super) async fn begin(&self, agent: &Arc<Agent>) -> Result<Option<Meeting>, Failure> {
         let log = agent.log();
         network::for_interface(agent.managers(), log).await;
         let node_uuid = self.inspect(agent).await?;
@@ -118,7 +128,19 @@ impl Session {
             );
             agent.waive_token();
         }
-        Ok(Some(found))
+        let api_version = self.ironic.client().version().await.version;
+        Ok(Some(Meeting { found, host: self.address(agent).await, api_version }))
+    }
+
+    /// Where the agent is, for Ironic. The certificate is for this address.
+    async fn address(&self, agent: &Agent) -> String {
+        loop {
+            match self.advertise.find(self.ironic.client(), agent.managers(), agent.log()).await {
+                Ok(host) => return host,
+                Err(error) => error!(agent.log(), "Ironic cannot be told where the agent is"; "error" => error),
+            }
+            sleep(ADDRESS_PAUSE).await;
+        }
     }
 
     async fn inspect(&self, agent: &Arc<Agent>) -> Result<Option<String>, Failure> {
@@ -134,24 +156,20 @@ impl Session {
     }
 
     /// Announces the agent for as long as it serves.
-    pub(super) async fn keep_beating(&self, agent: &Agent, found: &Found, served: &Served) -> Infallible {
-        let log = agent.log();
-        let host = loop {
-            match self.advertise.find(self.ironic.client(), agent.managers(), log).await {
-                Ok(host) => break host,
-                Err(error) => error!(log, "Ironic cannot be told where the agent is"; "error" => error),
-            }
-            sleep(ADDRESS_PAUSE).await;
-        };
+    pub(super) async fn keep_beating(&self, agent: &Agent, meeting: &Meeting, served: Served) -> Infallible {
+        let (log, found) = (agent.log(), &meeting.found);
         let port = match self.config.origin("advertise_port") {
             Origin::Default => served.listener.port(),
             _ => self.config.advertise_port(),
         };
+        // Something in between may speak TLS for the agent.
+        let told = self.config.advertise_protocol();
+        let protocol = if served.protocol == "https" { served.protocol } else { told.as_str() };
         let announcement = Announcement {
             uuid: found.uuid.clone(),
-            callback_url: callback_url(&served.protocol, &host, port),
+            callback_url: callback_url(protocol, &meeting.host, port),
             agent_version: agent.settings().version.clone(),
-            certificate: served.certificate.clone(),
+            certificate: served.certificate,
         };
         info!(log, "heartbeats begin"; "callback_url" => &announcement.callback_url, "node" => &announcement.uuid,
             "timeout_s" => found.heartbeat_timeout.as_secs());
@@ -161,11 +179,6 @@ impl Session {
         };
         keep_beating(found.heartbeat_timeout, log, || agent.heartbeat_forced(), beat).await
     }
-}
-
-/// True if the node was rescued. The agent must not serve then: the machine is its user's, on its user's network.
-pub(super) fn is_rescued() -> bool {
-    Path::new(RESCUED).exists()
 }
 
 /// Takes node data by command, as the lookup would have brought them: for an agent without Ironic.
@@ -217,6 +230,16 @@ fn endpoints(option: &str, text: Option<&str>) -> Result<Vec<Endpoint>, Failure>
     Endpoint::parse_list(text).map_err(|error| Failure::new(format!("{option}: {error}")))
 }
 
-fn tls(_config: &Arc<Config>) -> TlsSource {
-    Arc::new(|| Err("no TLS".to_owned()))
+/// Read when Ironic is first called over TLS: before the lookup, which may raise the lowest version for the server.
+fn tls(config: &Arc<Config>, log: &Logger) -> TlsSource {
+    let (config, log) = (config.clone(), log.clone());
+    Arc::new(move || {
+        let options = ClientOptions {
+            insecure: config.insecure(),
+            ca_file: config.cafile(),
+            certificate: config.certfile().zip(config.keyfile()),
+            protocol: transport::protocol(&config, &log).map_err(|failure| failure.to_string())?,
+        };
+        client_config(&options).map_err(|error| error.to_string())
+    })
 }

@@ -1,8 +1,10 @@
 //! What most commands begin with: configuration, log, and the plugins.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use slog::{debug, info, warn};
 
 use super::Failure;
@@ -11,8 +13,12 @@ use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Config, Flag, Places, Sources};
 use crate::log::Logging;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
+use crate::power::ClockOptions;
 use crate::process::{Runner, Spawner};
 use crate::vmedia::{self, VirtualMedia, VirtualMediaError};
+
+/// The manager that is shipped with the agent.
+const GENERIC_MANAGER: &str = "generic_hardware_manager";
 
 /// What the program was told, from all sources.
 #[derive(Debug)]
@@ -64,6 +70,11 @@ impl Told {
         Ok(Self { options, sources, config: Arc::new(config), warnings, notes: Vec::new() })
     }
 
+    /// How the clocks are set.
+    pub(super) fn clock(&self) -> ClockOptions {
+        ClockOptions { ntp_server: self.config.ntp_server(), must_be_set: self.config.fail_if_clock_not_set() }
+    }
+
     /// The options of the configuration.
     pub(super) fn config(&self) -> &Arc<Config> {
         &self.config
@@ -103,12 +114,24 @@ impl Told {
             deadlines: deadlines(&self.options.deadline),
             limits: Limits { address_space: self.config.plugin_memory().saturating_mul(1 << 20), ..Limits::default() },
             kernel_params: self.sources.parameters(),
-            sections: self.sources.files.plugin_sections(),
+            sections: self.sections(),
             disk_wait_attempts: self.config.disk_wait_attempts(),
             disk_wait_delay: self.config.disk_wait_delay(),
             guard_special_filesystems: self.config.guard_special_filesystems(),
             ..Options::new(self.config.plugin_dir())
         }
+    }
+
+    /// The sections of the plugins. The generic manager's options are general ones in the Python agent.
+    fn sections(&self) -> BTreeMap<String, Map<String, Value>> {
+        let mut sections = self.sources.files.plugin_sections();
+        let generic = sections.entry(GENERIC_MANAGER.to_owned()).or_default();
+        let mut general = |name: &str, value: String| {
+            generic.entry(name).or_insert(Value::from(value));
+        };
+        general("auto_tls_allowed_clock_skew", self.config.auto_tls_allowed_clock_skew().as_secs().to_string());
+        general("tls_certificate_curve", self.config.tls_certificate_curve());
+        sections
     }
 }
 

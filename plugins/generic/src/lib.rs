@@ -2,9 +2,13 @@
 //! ranks below every vendor's manager.
 //!
 //! * [`manager`]: the manager itself, which answers the host; thin.
+//! * [`certificate`]: the certificate that the agent serves its API with.
+//! * [`full_sync`]: what is in memory goes to the disks.
 //! * [`inventory`]: the hardware, read natively from sysfs, SMBIOS and netlink.
 //! * [`root`] and [`tools`]: the two doors to the machine, files and external programs, so that tests can stand in.
 
+pub mod certificate;
+pub mod full_sync;
 pub mod inventory;
 pub mod manager;
 pub mod root;

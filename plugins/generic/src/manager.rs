@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use ipa_plugin_api::prelude::*;
 
+use crate::certificate::{self, Choice};
+use crate::full_sync;
 use crate::inventory::Collector;
+use crate::root::Root;
 use crate::tools::{ToolError, ToolOutput, Tools};
 
 /// Kernel modules that let the ramdisk talk to a BMC.
@@ -132,6 +135,15 @@ impl HardwareManager for GenericHardwareManager {
         Ok(serde_json::to_value(inventory)?)
     }
 
+    fn generate_tls_certificate(&self, cx: &Cx<'_>, ip_address: &str) -> HwResult<TlsCertificate> {
+        let host_name = self.collector.hostname().unwrap_or_default();
+        certificate::generate(&Root::live(), ip_address, &host_name, Choice::read(cx)?)
+    }
+
+    fn full_sync(&self, cx: &Cx<'_>) -> HwResult<()> {
+        full_sync::full_sync(&Root::live(), cx)
+    }
+
     fn filter_device(&self, _cx: &Cx<'_>, device: Device) -> HwResult<Option<Device>> {
         Ok(Some(device))
     }
@@ -194,11 +206,11 @@ impl Tools for HostTools<'_> {
 
 export_manager! {
     GenericHardwareManager, name = "generic_hardware_manager", version = "1.2",
-    tools = ["modprobe", "ipmitool"],
+    tools = ["blockdev", "ipmitool", "modprobe", "sync"],
     methods {
         initialize, list_network_interfaces, get_interface_info, get_ipv4_addr, get_cpus, get_memory,
         list_block_devices, get_bmc_address, get_bmc_v6address, get_bmc_mac, get_boot_info, get_system_vendor_info,
-        list_hardware_info, filter_device,
+        list_hardware_info, generate_tls_certificate, full_sync, filter_device,
     }
 }
 

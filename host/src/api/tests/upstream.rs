@@ -39,21 +39,22 @@ const DIFFERENCES: &[(&str, usize, u16, &str, &str)] = &[
     ("a foreign error of a synchronous command", 1, 200, r#"unexpected argument \"unknown\""#, POISON),
     ("a missing argument of a synchronous command", 0, 200, r#""type":"CommandExecutionError""#, POISON),
     ("a missing argument of a synchronous command", 1, 200, "missing argument ports", POISON),
-    ("an agent-defined error of a synchronous command", 0, 404, "Extension with id rescue", LATER),
-    ("an agent-defined error of a synchronous command", 1, 200, r#"{"commands":[]}"#, LATER),
 ];
 const PROGRESS: &str = r#","progress":{"percent":40,"message":"waiting"}"#;
 const PROXY: &str = "cheroot takes a target of this form for a request to a proxy; HTTP says that servers accept it";
 const PARSER: &str = "another parser words its errors in another way";
 const PYTHON: &str = "the text is that of a Python exception";
 const POISON: &str = "the Python agent cannot serialise the error, now and in every list from then on";
-const LATER: &str = "the command is not here yet";
 
 /// Sentences of our own in the details of errors: theirs, and ours.
 const SENTENCES: &[(&str, &str)] = &[
     ("Unexpected exception performing clean step acme_foreign_error.", "clean step acme_foreign_error failed."),
     ("Unexpected exception performing deploy step acme_foreign_error.", "deploy step acme_foreign_error failed."),
     ("Unexpected exception performing service step acme_foreign_error.", "service step acme_foreign_error failed."),
+    (
+        "the password file cannot be written",
+        "/etc/ipa-rescue-config/ipa-rescue-password: the rescue password cannot be written: No such file or directory (os error 2)",
+    ),
     ("{'interface': 'deploy'}", r#"{\"interface\":\"deploy\"}"#),
     (
         "CleanExtension.execute_clean_step() missing 2 required positional arguments: 'node' and 'ports'",

@@ -1,0 +1,87 @@
+//! TLS over real sockets, with OpenSSL's program as the other side: Ironic speaks through that library.
+
+mod client;
+mod hostile;
+mod server;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipa_generic::certificate::{self, Choice, Curve};
+use ipa_generic::root::Root;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::{Protocol, TlsServer};
+use crate::agent::Settings;
+use crate::api::{Limits, Server, Transport, bind};
+use crate::testing::agent_with;
+
+const REQUEST: &[u8] = b"GET /v1/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A certificate and its key, in files that go away with it.
+struct Pair {
+    directory: TempDir,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// What the generic manager makes for the loopback address.
+fn automatic(curve: Curve) -> Pair {
+    let directory = tempfile::tempdir().unwrap();
+    let choice = Choice { curve, ..Choice::default() };
+    let made = certificate::generate(&Root::at(directory.path()), "127.0.0.1", "host-1", choice).unwrap();
+    Pair { directory, certificate: made.path.into(), key: made.private_key_path.into() }
+}
+
+/// What an operator makes for the loopback address: `openssl req -x509`, which marks it as an authority.
+async fn operators(key_kind: &str) -> Pair {
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = (directory.path().join("crt"), directory.path().join("key"));
+    let arguments = ["req", "-x509", "-nodes", "-newkey", key_kind, "-days", "1", "-subj", "/CN=api"];
+    let names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:api.example", "-keyout"];
+    let output = openssl(&[&arguments[..], &names, &[path(&key), "-out", path(&certificate)]].concat(), b"").await;
+    assert!(certificate.exists(), "{output}");
+    Pair { directory, certificate, key }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Serves the API with a certificate.
+fn serve(pair: &Pair, protocol: &Protocol, limits: Limits) -> Server {
+    let tls = TlsServer::from_files(&pair.certificate, &pair.key, protocol).unwrap();
+    let agent = agent_with(Settings { version: "13.0.0".into(), ..Settings::default() });
+    Server::start(agent, bind("127.0.0.1", 0).unwrap(), Transport::Tls(Arc::new(tls)), limits).unwrap()
+}
+
+/// Runs OpenSSL's program and gives all that it writes.
+async fn openssl(arguments: &[&str], input: &[u8]) -> String {
+    let mut child = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("these tests need the program openssl");
+    // A handshake that fails ends the program before it reads its input.
+    let _ = child.stdin.take().unwrap().write_all(input).await;
+    let output = timeout(PATIENCE, child.wait_with_output()).await.expect("openssl ends").unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// One request of OpenSSL, which trusts nothing but a certificate, as Ironic does.
+async fn s_client(server: SocketAddr, ca: &Path, options: &[&str]) -> String {
+    let address = server.to_string();
+    let fixed = ["s_client", "-connect", &address, "-CAfile", path(ca), "-verify_ip", "127.0.0.1"];
+    let rest = ["-verify_return_error", "-ign_eof"];
+    openssl(&[&fixed[..], &rest, options].concat(), REQUEST).await
+}

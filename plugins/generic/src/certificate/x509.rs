@@ -1,0 +1,145 @@
+//! The certificate as X.509 has it.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use p256::ecdsa::signature::Keypair;
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use p256::elliptic_curve::Generate;
+use p256::pkcs8::{EncodePrivateKey, LineEnding};
+use sha2::{Digest, Sha512};
+use x509_cert::builder::profile::BuilderProfile;
+use x509_cert::builder::{self, Builder, CertificateBuilder};
+use x509_cert::certificate::TbsCertificate;
+use x509_cert::der::asn1::{BitString, ObjectIdentifier};
+use x509_cert::der::{self, EncodePem};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::{Extension, ToExtension};
+use x509_cert::name::Name;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::{
+    AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey, SubjectPublicKeyInfo,
+    SubjectPublicKeyInfoRef,
+};
+use x509_cert::time::{Time, Validity};
+
+use super::{Choice, Curve};
+
+/// How long a certificate is good for. Ironic keeps machines in the ramdisk for hours, rarely days.
+pub(super) const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Longest name of a host in a certificate, in bytes.
+const NAME_LIMIT: usize = 64;
+/// The signature algorithm ecdsa-with-SHA512 (RFC 5758), with every curve.
+pub(super) const ECDSA_WITH_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
+
+/// A certificate and its key, in PEM.
+pub(super) struct Pem {
+    pub(super) certificate: String,
+    pub(super) key: String,
+}
+
+/// Makes a key of the chosen curve and a certificate for it, signed by itself.
+pub(super) fn make(address: IpAddr, host_name: &str, choice: Choice) -> Result<Pem, builder::Error> {
+    /// The same for each curve; their types have no trait in common that says so much in fewer words.
+    macro_rules! with {
+        ($curve:ident) => {{
+            let key = $curve::SecretKey::try_generate().map_err(|_| $curve::ecdsa::Error::new())?;
+            let signer = Signer($curve::ecdsa::SigningKey::from(&key));
+            let certificate = build(address, host_name, choice.skew, &signer, |digest| {
+                let signature: $curve::ecdsa::Signature = signer.0.sign_prehash(digest)?;
+                BitString::from_bytes(signature.to_der().as_bytes()).map_err(builder::Error::from)
+            })?;
+            let key = key.to_pkcs8_pem(LineEnding::LF).map_err(|_| $curve::ecdsa::Error::new())?;
+            Ok(Pem { certificate, key: key.to_string() })
+        }};
+    }
+    match choice.curve {
+        Curve::P256 => with!(p256),
+        Curve::P384 => with!(p384),
+        Curve::P521 => with!(p521),
+    }
+}
+
+/// A key that signs with SHA-512 whatever its curve, as the Python agent's do.
+struct Signer<K>(K);
+
+impl<K: Keypair> Keypair for Signer<K> {
+    type VerifyingKey = K::VerifyingKey;
+
+    fn verifying_key(&self) -> Self::VerifyingKey {
+        self.0.verifying_key()
+    }
+}
+
+impl<K> DynSignatureAlgorithmIdentifier for Signer<K> {
+    fn signature_algorithm_identifier(&self) -> x509_cert::spki::Result<AlgorithmIdentifierOwned> {
+        Ok(AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA512, parameters: None })
+    }
+}
+
+fn build<K>(
+    address: IpAddr,
+    host_name: &str,
+    skew: Duration,
+    signer: &Signer<K>,
+    sign: impl FnOnce(&[u8]) -> Result<BitString, builder::Error>,
+) -> Result<String, builder::Error>
+where
+    K: Keypair,
+    K::VerifyingKey: EncodePublicKey,
+{
+    let now = SystemTime::now();
+    let since = now.checked_sub(skew).unwrap_or(UNIX_EPOCH).max(UNIX_EPOCH);
+    let validity = Validity::new(Time::try_from(since)?, Time::try_from(now + LIFETIME)?);
+    let profile = OneAddress { name: common_name(host_name)?, address };
+    let public = SubjectPublicKeyInfo::from_key(&signer.verifying_key())?;
+    let mut builder = CertificateBuilder::new(profile, serial_number()?, validity, public)?;
+    let signature = sign(&Sha512::digest(builder.finalize(signer)?))?;
+    Ok(builder.assemble(signature, signer)?.to_pem(LineEnding::LF)?)
+}
+
+/// 20 random bytes, positive.
+fn serial_number() -> Result<SerialNumber, builder::Error> {
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes).map_err(|_| p256::ecdsa::Error::new())?;
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    Ok(SerialNumber::new(&bytes)?)
+}
+
+/// The name of the host, as a UTF-8 string whatever it contains.
+fn common_name(host_name: &str) -> der::Result<Name> {
+    let mut end = host_name.len().min(NAME_LIMIT);
+    while !host_name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let name = if end == 0 { "localhost" } else { &host_name[..end] };
+    let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    Name::from_str(&format!("CN=#0c{:02x}{hex}", name.len()))
+}
+
+/// A certificate with a critical alternative name and no other extension.
+struct OneAddress {
+    name: Name,
+    address: IpAddr,
+}
+
+impl BuilderProfile for OneAddress {
+    fn get_issuer(&self, subject: &Name) -> Name {
+        subject.clone()
+    }
+
+    fn get_subject(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn build_extensions(
+        &self,
+        _own: SubjectPublicKeyInfoRef<'_>,
+        _issuer: SubjectPublicKeyInfoRef<'_>,
+        _tbs: &TbsCertificate,
+    ) -> builder::Result<Vec<Extension>> {
+        let names = SubjectAltName(vec![self.address.into()]);
+        Ok(vec![(true, &names).to_extension(&self.name, &[])?])
+    }
+}

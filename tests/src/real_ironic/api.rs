@@ -1,0 +1,91 @@
+//! Ironic's API, as an operator's client sees it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+
+use crate::Answer;
+
+/// The newest version of the API that is used here: `continue_inspection`'s nodes and service steps.
+const VERSION: &str = "1.95";
+/// Longest time that one request may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A client of Ironic.
+#[derive(Debug, Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Api {
+    /// A client that trusts one authority only, and speaks nothing below TLS 1.3.
+    pub(super) fn new(url: &str, authority: &Path) -> Self {
+        let pem = fs::read(authority).unwrap_or_else(|error| panic!("{}: {error}", authority.display()));
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_slice(&pem).expect("it was written as PEM");
+        roots.add(certificate).expect("it is an authority's certificate");
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("the provider has TLS 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .timeout(PATIENCE)
+            // A connection belongs to the runtime of the test that opened it.
+            .pool_max_idle_per_host(0)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("a plain client");
+        Self { http, url: url.to_owned() }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Asks and gives the answer, whatever it is.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        request = request.header("X-OpenStack-Ironic-API-Version", VERSION);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    /// Gets what must be there.
+    pub async fn get(&self, path: &str) -> Value {
+        self.expect(Method::GET, path, None).await
+    }
+
+    /// Posts what must be taken.
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
+        self.expect(Method::POST, path, Some(body)).await
+    }
+
+    /// Puts what must be taken.
+    pub async fn put(&self, path: &str, body: &Value) -> Value {
+        self.expect(Method::PUT, path, Some(body)).await
+    }
+
+    async fn expect(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let what = format!("{method} {path}");
+        let answer = self.ask(method, path, body).await;
+        assert!((200..300).contains(&answer.status), "{what}: {} {}", answer.status, answer.body);
+        answer.body
+    }
+}

@@ -1,0 +1,76 @@
+//! Ironic's configuration file.
+
+use std::path::Path;
+
+/// The configuration of a standalone Ironic whose API listens on a port of the loopback interface.
+///
+/// What keeps a ramdisk out stays as it comes: tokens, TLS 1.3 on both sides, lookups only in waiting states. Power and
+/// boot are pretended, so that no machine is touched; the deploy, inspect, rescue and RAID interfaces are the real ones,
+/// which are those that speak to the agent.
+pub(super) fn ironic_conf(home: &Path, port: u16) -> String {
+    let home = home.display();
+    format!(
+        "\
+[DEFAULT]
+rpc_transport = none
+auth_strategy = noauth
+host = tests
+my_ip = 127.0.0.1
+debug = true
+log_file = {home}/ironic.log
+tempdir = {home}
+state_path = {home}
+enabled_hardware_types = fake-hardware
+enabled_bios_interfaces = no-bios
+enabled_boot_interfaces = fake
+enabled_console_interfaces = no-console
+enabled_deploy_interfaces = direct,custom-agent
+enabled_firmware_interfaces = no-firmware
+enabled_inspect_interfaces = agent
+# The pretended one knows no disk to boot from.
+enabled_management_interfaces = fake,noop
+enabled_network_interfaces = noop
+enabled_power_interfaces = fake
+enabled_raid_interfaces = agent
+enabled_rescue_interfaces = agent
+enabled_storage_interfaces = noop
+enabled_vendor_interfaces = no-vendor
+[database]
+connection = sqlite:///{home}/ironic.sqlite
+[api]
+host_ip = 127.0.0.1
+port = {port}
+api_workers = 1
+enable_ssl_api = true
+cert_file = {home}/api.pem
+key_file = {home}/api.key
+# The agent hears of it in the lookup and beats within 0.3 to 0.6 of it, but never twice within five seconds.
+ramdisk_heartbeat_timeout = 9
+[conductor]
+# Nothing is to happen by itself between two steps of a test.
+sync_power_state_interval = 0
+[agent]
+certificates_path = {home}/certificates
+deploy_logs_local_path = {home}/logs
+command_wait_interval = 1
+# A pretended machine does not go off by itself.
+post_deploy_get_power_state_retries = 1
+post_deploy_get_power_state_retry_interval = 1
+[service_catalog]
+auth_type = none
+endpoint_override = https://127.0.0.1:{port}
+[inspector]
+# Ironic does not boot the ramdisk here, the tests do.
+require_managed_boot = false
+add_ports = all
+[inventory]
+data_backend = database
+[dhcp]
+dhcp_provider = none
+[deploy]
+http_root = {home}/http
+[oslo_concurrency]
+lock_path = {home}/locks
+"
+    )
+}
