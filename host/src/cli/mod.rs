@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and under which names.
 
+pub mod config_places;
 pub mod config_table;
 pub mod inventory_table;
 pub mod option_flags;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
+pub use self::config_places::ConfigPlaces;
 pub use self::option_flags::{AgentFlags, CommonFlags};
 use crate::config::deadline::DeadlineOption;
 
@@ -83,12 +85,9 @@ pub struct CommonOptions {
     /// Seconds for load, evaluate, call, step...
     #[structopt(long, value_name = "NAME=S", number_of_values = 1)]
     pub deadline: Vec<DeadlineOption>,
-    /// Configuration file; later ones win
-    #[structopt(long, value_name = "FILE", parse(from_os_str), number_of_values = 1)]
-    pub config_file: Vec<PathBuf>,
-    /// Directory of *.conf files
-    #[structopt(long, value_name = "DIR", parse(from_os_str), number_of_values = 1)]
-    pub config_dir: Vec<PathBuf>,
+    /// Where the configuration is read.
+    #[structopt(flatten)]
+    pub places: ConfigPlaces,
 }
 
 /// `plugins ...`
@@ -182,8 +181,7 @@ impl CommonOptions {
     pub fn or(mut self, outer: CommonOptions) -> Self {
         self.flags = self.flags.or(outer.flags);
         self.deadline.splice(0..0, outer.deadline);
-        self.config_file.splice(0..0, outer.config_file);
-        self.config_dir.splice(0..0, outer.config_dir);
+        self.places = self.places.or(outer.places);
         self
     }
 }
@@ -220,9 +218,9 @@ pub fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Flag;
     use crate::config::options::OPTIONS;
     use crate::config::spec::Kind;
+    use crate::config::{Flag, Place};
 
     fn parse(line: &str) -> Cli {
         let args = line.split_whitespace().map(OsString::from);
@@ -237,7 +235,7 @@ mod tests {
     fn upstreams_underscores_are_accepted_and_values_untouched() {
         let cli = parse("ipa-host --listen_port=7000 --agent_token a_b --config_file /etc/a_b.conf");
         assert_eq!(said(cli.run.flags.all()), ["listen_port=7000", "agent_token=a_b"]);
-        assert_eq!(cli.run.common.config_file, [PathBuf::from("/etc/a_b.conf")]);
+        assert_eq!(cli.run.common.places.all(), [Place::File("/etc/a_b.conf".into())]);
     }
 
     #[test]
@@ -248,6 +246,15 @@ mod tests {
         assert_eq!(said(common.flags.all()), ["plugin_dir=/p"]);
         let seconds: Vec<u64> = common.deadline.iter().map(|deadline| deadline.time.as_secs()).collect();
         assert_eq!(seconds, [1, 2], "the inner one comes last and so wins");
+    }
+
+    #[test]
+    fn files_and_directories_of_configuration_keep_their_order() {
+        let cli = parse("ipa-host --config-dir /0 run --config-file /1 --config-dir=/2 --config-file /3 -d");
+        let Some(Command::Run(run)) = cli.command else { panic!("run") };
+        let run = run.or(cli.run);
+        let (file, directory) = (|path: &str| Place::File(path.into()), |path: &str| Place::Directory(path.into()));
+        assert_eq!(run.common.places.all(), [directory("/0"), file("/1"), directory("/2"), file("/3")]);
     }
 
     #[test]

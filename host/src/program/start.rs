@@ -8,7 +8,7 @@ use slog::{debug, info, warn};
 use super::Failure;
 use crate::cli::{CommonOptions, config_table};
 use crate::config::deadline::{DeadlineOption, Phase};
-use crate::config::{Config, Flag, Places, Sources};
+use crate::config::{Config, Flag, Sources};
 use crate::log::Logging;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
 use crate::process::{Runner, Spawner};
@@ -57,9 +57,7 @@ impl Told {
     }
 
     fn complete(mut sources: Sources, root: &Path, options: CommonOptions, flags: &[Flag]) -> Result<Self, Failure> {
-        let (files, directories) = (options.config_file.clone(), options.config_dir.clone());
-        let flags = [options.flags.all(), flags].concat();
-        sources.gather(&Places { files, directories, root: root.to_owned() }, flags)?;
+        sources.gather(root, options.places.all(), [options.flags.all(), flags].concat())?;
         let (config, warnings) = sources.resolve()?;
         Ok(Self { options, sources, config: Arc::new(config), warnings, notes: Vec::new() })
     }
