@@ -4,15 +4,17 @@ pub mod config_places;
 pub mod config_table;
 pub mod inventory_table;
 pub mod option_flags;
+mod unlisted;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use structopt::StructOpt;
-use structopt::clap::AppSettings;
+use structopt::clap::{AppSettings, Error, ErrorKind};
 
 pub use self::config_places::ConfigPlaces;
 pub use self::option_flags::{AgentFlags, CommonFlags};
+use crate::config::Flag;
 use crate::config::deadline::DeadlineOption;
 
 // Doc comments here are what `--help` prints, so types that are flattened into others have plain ones.
@@ -175,6 +177,29 @@ pub struct ConfigOptions {
     pub root: Option<PathBuf>,
 }
 
+impl Cli {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// The help or the version, if that is what was asked for; otherwise what is wrong.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
+        let (args, unlisted) =
+            unlisted::take(dashed(args)).map_err(|why| Error::with_description(&why, ErrorKind::InvalidValue))?;
+        let mut cli = Self::from_iter_safe(args)?;
+        match &mut cli.command {
+            Some(Command::Config(options)) => options.flags.add(unlisted),
+            None | Some(Command::Run(_)) => cli.run.flags.add(unlisted),
+            Some(_) => {
+                if let Some(Flag { flag, .. }) = unlisted.first() {
+                    let why = format!("--{flag} belongs to the agent, and this command does not run it");
+                    return Err(Error::with_description(&why, ErrorKind::UnknownArgument));
+                }
+            }
+        }
+        Ok(cli)
+    }
+}
+
 impl CommonOptions {
     /// These options completed by those given before the command's name.
     #[must_use]
@@ -202,7 +227,7 @@ impl RunOptions {
 }
 
 /// Accepts the Python agent's spelling of long flags: `--listen_port` is `--listen-port`.
-pub fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     args.into_iter()
         .map(|arg| match arg.to_str() {
             Some(text) if text.starts_with("--") => {
@@ -218,13 +243,13 @@ pub fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Place;
     use crate::config::options::OPTIONS;
     use crate::config::spec::Kind;
-    use crate::config::{Flag, Place};
 
     fn parse(line: &str) -> Cli {
         let args = line.split_whitespace().map(OsString::from);
-        Cli::from_iter_safe(dashed(args)).unwrap_or_else(|error| panic!("{line}: {error}"))
+        Cli::read(args).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
     fn said(flags: &[Flag]) -> Vec<String> {
@@ -269,6 +294,7 @@ mod tests {
             let separator = if value.is_empty() { "" } else { "=" };
             let cli = parse(&format!("ipa-host run --{}{separator}{value}", spec.name));
             let Some(Command::Run(run)) = cli.command else { panic!("run") };
+            let run = run.or(cli.run);
             let value = if value.is_empty() { "true" } else { value };
             let all = [run.flags.all(), run.common.flags.all()].concat();
             assert_eq!(said(&all), [format!("{}={value}", spec.name)]);
@@ -283,17 +309,23 @@ mod tests {
         assert_eq!(flags("ipa-host --noinsecure --insecure --insecure"), ["insecure=true"]);
         assert_eq!(flags("ipa-host --listen-port 1 --listen-port 2"), ["listen_port=2"]);
         assert_eq!(said(parse("ipa-host -d").run.common.flags.all()), ["debug=true"]);
-        assert_eq!(flags("ipa-host --use-journal --log-file /x"), ["log_file=/x", "use_journal=true"]);
+        assert_eq!(flags("ipa-host --use-journal --log-file /x"), ["use_journal=true", "log_file=/x"]);
     }
 
     #[test]
     fn bad_values_are_explained() {
         let message = |args: [&str; 2]| {
             let args = [["ipa-host"].as_slice(), &args].concat();
-            Cli::from_iter_safe(args).expect_err("refused").message
+            Cli::read(args.into_iter().map(OsString::from)).expect_err("refused").message
         };
         assert!(message(["--deadline", "boot=1"]).contains("no deadline is called boot"));
         let port = message(["--listen-port", "70000"]);
+        let timeout = message(["--lookup_timeout", "soon"]);
+        assert!(timeout.contains("--lookup-timeout") && timeout.contains("\"soon\"; allowed is a whole"), "{timeout}");
+        assert!(message(["--lookup-timeout", "--debug"]).contains("--lookup-timeout needs a value"));
+        assert!(message(["--noenable-auto-tls=1", "run"]).contains("--noenable-auto-tls takes no value"));
+        assert!(message(["inventory", "--ntp-server=a"]).contains("--ntp-server belongs to the agent"));
+        assert!(message(["--", "--ntp-server=a"]).contains("--ntp-server"), "no flag after two dashes");
         assert!(port.contains("--listen-port") && port.contains("\"70000\"; allowed is a whole number"), "{port}");
     }
 }

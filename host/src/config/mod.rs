@@ -31,5 +31,4 @@ pub use self::effective::{BadValue, Config, HIDDEN, Origin, Setting};
 pub use self::error::ConfigError;
 pub use self::files::{Files, Place};
 pub use self::resolve::{Flag, Sources};
-pub use self::unknown::LOGGING;
 pub use self::value::Value as OptionValue;
