@@ -129,7 +129,7 @@ async fn a_lookup_is_not_held_up_by_a_slow_server() {
     let ironic = FakeIronic::start();
     ironic.lies(Api::Root, [Fault::Silence]);
     ironic.lies(Api::Lookup, [Fault::Silence, Fault::Drip]);
-    let host = host(&ironic).flag("--http-request-timeout").flag("1").start();
+    let host = host(&ironic).flag("--debug").flag("--http-request-timeout").flag("1").start();
     ironic.wait_for(Api::Heartbeat, 1);
     assert_eq!(host.log().matches("no complete answer within 1 s").count(), 3, "{}", host.log());
 }
