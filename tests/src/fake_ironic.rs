@@ -10,10 +10,14 @@ mod wire;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
 pub use self::answers::NODE;
@@ -62,6 +66,7 @@ pub struct Received {
 #[derive(Debug)]
 pub struct FakeIronic {
     address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
     shared: Arc<Shared>,
     listening: Mutex<Option<JoinHandle<()>>>,
 }
@@ -96,9 +101,27 @@ impl FakeIronic {
 
     /// A server on this address.
     pub fn start_on(address: &str) -> Self {
+        Self::bind(address, None)
+    }
+
+    /// A server that speaks TLS and shows the certificate of these PEM files.
+    pub fn start_with_tls(certificate: &Path, key: &Path) -> Self {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).expect("readable").collect();
+        let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the versions of the provider")
+            .with_no_client_auth()
+            .with_single_cert(chain.expect("certificates"), key)
+            .expect("a pair");
+        Self::bind("127.0.0.1:0", Some(Arc::new(config)))
+    }
+
+    fn bind(address: &str, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let server = Self { address, shared: Arc::default(), listening: Mutex::default() };
+        let server = Self { address, tls, shared: Arc::default(), listening: Mutex::default() };
         server.listen(listener);
         server
     }
@@ -112,7 +135,7 @@ impl FakeIronic {
 
     /// The value for `api_url`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http{}://{}", if self.tls.is_some() { "s" } else { "" }, self.address)
     }
 
     /// Sets the seconds that lookups name as heartbeat timeout; 300 at first.
@@ -181,15 +204,15 @@ impl FakeIronic {
     }
 
     fn listen(&self, listener: TcpListener) {
-        let (shared, epoch) = (self.shared.clone(), self.state().down);
+        let (shared, tls, epoch) = (self.shared.clone(), self.tls.clone(), self.state().down);
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if shared.state().down != epoch {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
-                let shared = shared.clone();
-                std::thread::spawn(move || wire::serve(stream, &shared));
+                let (shared, tls) = (shared.clone(), tls.clone());
+                std::thread::spawn(move || wire::serve(stream, tls, &shared));
             }
         });
         *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);

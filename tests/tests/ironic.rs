@@ -1,5 +1,7 @@
 //! The agent and its Ironic: lookup, heartbeat and inspection by the real binary, against a server that lies.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use ipa_tests::client::step_params;
@@ -129,7 +131,7 @@ async fn a_lookup_is_not_held_up_by_a_slow_server() {
     let ironic = FakeIronic::start();
     ironic.lies(Api::Root, [Fault::Silence]);
     ironic.lies(Api::Lookup, [Fault::Silence, Fault::Drip]);
-    let host = host(&ironic).flag("--http-request-timeout").flag("1").start();
+    let host = host(&ironic).flag("--debug").flag("--http-request-timeout").flag("1").start();
     ironic.wait_for(Api::Heartbeat, 1);
     assert_eq!(host.log().matches("no complete answer within 1 s").count(), 3, "{}", host.log());
 }
@@ -422,4 +424,44 @@ async fn a_new_ironic_is_not_taken_for_an_old_one() {
     let host = host(&ironic).flag("--ironic-api").flag("auto").start();
     assert_heartbeat(&host, &ironic.wait_for(Api::Heartbeat, 1)[0]);
     assert_eq!(ironic.received(Api::NodeHeartbeat).len(), 0);
+}
+
+/// A certificate for 127.0.0.1 that is its own authority, as operators make them, and its key.
+fn self_signed(directory: &Path) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (directory.join("ironic.crt"), directory.join("ironic.key"));
+    let mut openssl = Command::new("openssl");
+    openssl
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=ironic", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate);
+    let output = openssl.output().expect("openssl is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (certificate, key)
+}
+
+/// Over TLS the agent believes only who is in `cafile`, says what is missing, and believes anybody with `insecure`.
+#[tokio::test]
+async fn over_tls_only_a_trusted_ironic_is_believed() {
+    let machines = [(); 3].map(|()| machine());
+    let (certificate, key) = self_signed(machines[0].home());
+    let ironic = FakeIronic::start_with_tls(&certificate, &key);
+    let cafile = certificate.display().to_string();
+    let [trusting, doubting, careless] = machines.map(|machine| Host::with(machine).with_ironic(&ironic.url()));
+
+    let doubting = doubting.launch();
+    doubting.log_line(&["lookup failed", "cafile"]);
+    assert_eq!(ironic.received(Api::Lookup).len(), 0);
+    drop(doubting);
+
+    let host = trusting.flag("--cafile").flag(&cafile).start();
+    ironic.wait_for(Api::Heartbeat, 1);
+    host.assert_well().await;
+    assert_eq!(host.terminate(), 0);
+
+    ironic.forget_agent();
+    let host = careless.flag("--insecure").start();
+    ironic.next(Api::Heartbeat);
+    host.assert_well().await;
 }

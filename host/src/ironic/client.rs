@@ -128,8 +128,13 @@ impl Client {
         if let Some(version) = *self.version.lock().unwrap_or_else(PoisonError::into_inner) {
             return Negotiated { version, assumed: false };
         }
+        let assumed = Negotiated { version: ApiVersion::FALLBACK, assumed: true };
         let why = match self.get("/", &[], None).await {
-            Err(error) => error.to_string(),
+            Err(error) => {
+                // What is asked for next fails as well, and says so.
+                debug!(self.log, "Ironic's API version cannot be asked for"; "error" => %error);
+                return assumed;
+            }
             Ok(answer) => match answer::json(&answer.body) {
                 Err(error) => format!("{} answered with status {}: {error}", answer.from, answer.status),
                 Ok(root) => {
@@ -143,7 +148,7 @@ impl Client {
             },
         };
         warn!(self.log, "Ironic's API version is unknown, assuming {} for now", ApiVersion::FALLBACK; "error" => why);
-        Negotiated { version: ApiVersion::FALLBACK, assumed: true }
+        assumed
     }
 
     async fn request(

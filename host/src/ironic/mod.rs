@@ -9,6 +9,7 @@
 //! time, bytes and elements, never unpacked, and every wait has a random part.
 
 mod answer;
+mod cause;
 mod client;
 mod endpoint;
 mod heartbeat;

@@ -11,6 +11,7 @@ use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderN
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 
+use super::cause::explain;
 use super::{Endpoint, zone};
 
 /// How long an unused connection stays open: for the next request of a series, not for the next heartbeat, when the
@@ -132,7 +133,7 @@ impl Transport {
         if let Some(body) = &request.body {
             message = message.body(body.clone());
         }
-        message.send().await.map_err(|error| chain(&error.without_url()))
+        message.send().await.map_err(|error| explain(&error.without_url()))
     }
 
     fn client(&self, at: &Endpoint) -> Result<reqwest::Client, String> {
@@ -158,7 +159,7 @@ impl Transport {
         if let Some(zone) = &key.zone {
             builder = builder.interface(&zone::name(zone)?);
         }
-        builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", chain(&error)))
+        builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", explain(&error)))
     }
 }
 
@@ -193,24 +194,9 @@ async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, St
             Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(too_large()),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body.into()),
-            Err(error) => return Err(format!("the answer broke off: {}", chain(&error.without_url()))),
+            Err(error) => return Err(format!("the answer broke off: {}", explain(&error.without_url()))),
         }
     }
-}
-
-/// An error and what caused it, outermost first.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipa_plugin_api::error::HwError;
 use serde_json::{Value, json};
 use slog::{Logger, error, info, warn};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Failure;
 use super::start::Told;
@@ -98,7 +98,8 @@ impl Session {
     /// no Ironic to look it up at.
     ///
     /// # Errors
-    /// The node was not found in time, or nobody took the inspection's data: the agent is to end and be started again.
+    /// The node or the agent's own address was not found in time, or nobody took the inspection's data: the agent is to
+    /// end and be started again.
     pub(super) async fn begin(&self, agent: &Arc<Agent>) -> Result<Option<Meeting>, Failure> {
         let log = agent.log();
         network::for_interface(agent.managers(), log).await;
@@ -129,15 +130,23 @@ impl Session {
             agent.waive_token();
         }
         let api_version = self.ironic.client().version().await.version;
-        Ok(Some(Meeting { found, host: self.address(agent).await, api_version }))
+        Ok(Some(Meeting { found, host: self.address(agent).await?, api_version }))
     }
 
     /// Where the agent is, for Ironic. The certificate is for this address.
-    async fn address(&self, agent: &Agent) -> String {
+    ///
+    /// # Errors
+    /// None was found in the time that a lookup may take. A restart would cost the agent its token, so it comes late.
+    async fn address(&self, agent: &Agent) -> Result<String, Failure> {
+        let end = Instant::now() + self.pace.timeout;
         loop {
             match self.advertise.find(self.ironic.client(), agent.managers(), agent.log()).await {
-                Ok(host) => return host,
-                Err(error) => error!(agent.log(), "Ironic cannot be told where the agent is"; "error" => error),
+                Ok(host) => return Ok(host),
+                Err(error) if Instant::now() >= end => return Err(Failure::new(error)),
+                Err(error) => {
+                    error!(agent.log(), "Ironic cannot be told where the agent is, trying again";
+                        "error" => error, "wait_s" => ADDRESS_PAUSE.as_secs());
+                }
             }
             sleep(ADDRESS_PAUSE).await;
         }

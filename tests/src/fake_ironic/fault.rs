@@ -1,12 +1,16 @@
 //! Answers, and what comes in the place of one.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
+
+/// Plain or TLS.
+pub(super) trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
 
 /// Pause between the bytes of a slow answer.
 const DRIP: Duration = Duration::from_millis(200);
@@ -44,7 +48,7 @@ pub enum Fault {
 
 impl Fault {
     /// Writes it. An error means that the client has left, as it should.
-    pub(super) fn write(&self, stream: &mut TcpStream) -> io::Result<()> {
+    pub(super) fn write(&self, stream: &mut dyn Stream) -> io::Result<()> {
         match self {
             Self::Json(status, body) => whole(stream, *status, "application/json", "", body.to_string().as_bytes()),
             Self::Html(status) => {
@@ -87,26 +91,26 @@ impl Fault {
     }
 }
 
-fn head(stream: &mut TcpStream, status: u16, kind: &str, more: &str, length: usize) -> io::Result<()> {
+fn head(stream: &mut dyn Stream, status: u16, kind: &str, more: &str, length: usize) -> io::Result<()> {
     let head = format!(
         "HTTP/1.1 {status} Status\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}Connection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes())
 }
 
-fn whole(stream: &mut TcpStream, status: u16, kind: &str, more: &str, body: &[u8]) -> io::Result<()> {
+fn whole(stream: &mut dyn Stream, status: u16, kind: &str, more: &str, body: &[u8]) -> io::Result<()> {
     head(stream, status, kind, more, body.len())?;
     stream.write_all(body)
 }
 
 /// Without a length, so that only reading tells how much it is.
-fn repeated(stream: &mut TcpStream, first: &[u8], block: &[u8], times: usize) -> io::Result<()> {
+fn repeated(stream: &mut dyn Stream, first: &[u8], block: &[u8], times: usize) -> io::Result<()> {
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")?;
     stream.write_all(first)?;
     (0..times).try_for_each(|_| stream.write_all(block))
 }
 
-fn until_it_leaves(stream: &mut TcpStream) -> io::Result<()> {
+fn until_it_leaves(stream: &mut dyn Stream) -> io::Result<()> {
     let mut rest = [0; 1024];
     while stream.read(&mut rest)? > 0 {}
     Ok(())

@@ -1,27 +1,47 @@
 //! One connection: a request is read, noted and answered.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
+use super::fault::Stream;
 use super::{Api, Received, Shared};
 
 /// Longest wait for the bytes of a request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn serve(mut stream: TcpStream, shared: &Shared) {
+pub(super) fn serve(stream: TcpStream, tls: Option<Arc<ServerConfig>>, shared: &Shared) {
     // Clients come and go, in the middle of a request too.
-    let Ok(request) = read(&stream) else { return };
-    let answer = shared.decide(request);
-    let _ = answer.write(&mut stream);
-    let _ = stream.shutdown(Shutdown::Both);
+    if stream.set_read_timeout(Some(PATIENCE)).is_err() {
+        return;
+    }
+    let Ok(end) = stream.try_clone() else { return };
+    match tls {
+        None => exchange(&mut &stream, shared),
+        Some(config) => {
+            let Ok(connection) = ServerConnection::new(config) else { return };
+            let mut stream = StreamOwned::new(connection, stream);
+            exchange(&mut stream, shared);
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    }
+    let _ = end.shutdown(Shutdown::Both);
 }
 
-fn read(stream: &TcpStream) -> io::Result<Received> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+fn exchange(mut stream: &mut dyn Stream, shared: &Shared) {
+    let Ok(request) = read(&mut stream) else { return };
+    let answer = shared.decide(request);
+    let _ = answer.write(stream);
+    let _ = stream.flush();
+}
+
+fn read(stream: impl Read) -> io::Result<Received> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
