@@ -15,6 +15,7 @@
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
+//! * [`ironic`], [`inspect`], [`mdns`]: what the agent says to Ironic, and how it finds one that nobody told it of.
 //! * [`tls`]: certificates and keys, for the API and for what the agent asks. [`power`]: the end of the machine's run.
 //! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines. [`root`]: the
 //!   door to the files of the machine.
@@ -31,11 +32,13 @@ pub mod inspect;
 pub mod ironic;
 pub mod log;
 pub mod managers;
+pub mod mdns;
 pub mod network;
 pub mod plugins;
 pub mod power;
 pub mod process;
 pub mod program;
+mod random;
 pub mod root;
 #[cfg(test)]
 mod testing;

@@ -2,11 +2,14 @@
 
 mod agent;
 mod config;
+mod discovery;
 mod explain;
 mod failure;
+mod inspection;
 mod inventory;
 mod plugins;
 mod session;
+mod signals;
 mod start;
 mod transport;
 
