@@ -82,9 +82,15 @@ impl Inspection {
             None if collectors.is_some() => api.iter().map(|url| url.at(CALLBACK_PATH)).collect(),
             None => Vec::new(),
         };
+        Ok((!urls.is_empty()).then(|| Self { urls, ..Self::for_nobody(collectors, addresses) }))
+    }
+
+    /// One whose data are not posted.
+    pub fn for_nobody(collectors: Option<&str>, addresses: AddressWait) -> Self {
+        let collectors = collectors.filter(|text| !text.trim().is_empty());
         let names = collectors.unwrap_or(DEFAULT_COLLECTORS).split(',').map(str::trim);
         let collectors = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        Ok((!urls.is_empty()).then_some(Self { urls, collectors, addresses }))
+        Self { urls: Vec::new(), collectors, addresses }
     }
 
     /// Collects and posts. Gives the UUID of the node if Ironic told it.
@@ -92,25 +98,9 @@ impl Inspection {
     /// # Errors
     /// See [`InspectError`].
     pub async fn run(&self, agent: &Arc<Agent>, client: &Client) -> Result<Option<String>, InspectError> {
-        info!(agent.log(), "inspection begins"; "collectors" => self.collectors.join(","));
-        let mut collection = Collection::default();
-        let unknown = match self.chosen() {
-            Ok(collectors) => {
-                for (name, collector) in collectors {
-                    if let Err(error) = collector(agent, self, &mut collection).await {
-                        collection.failures.push(format!("collector {name} failed: {error}"));
-                    }
-                }
-                false
-            }
-            Err(error) => {
-                collection.failures.push(error);
-                true
-            }
-        };
-        let failures = error_text(&collection.failures);
-        let mut data = collection.data;
-        data.insert("error".into(), failures.clone().map_or(Value::Null, Value::from));
+        let data = self.collect(agent).await;
+        let failures = data.get("error").and_then(Value::as_str).map(str::to_owned);
+        let unknown = self.chosen().is_err();
         let answered = post::send(client, &self.urls, body(data, agent), agent.log()).await;
         match (failures, answered) {
             // Who cannot be reached matters more than what is wrong with the data, except that nothing was collected.
@@ -119,6 +109,25 @@ impl Inspection {
             (Some(failures), _) => Err(InspectError::Failed(failures)),
             (None, answered) => answered,
         }
+    }
+
+    /// Collects. The member `error` of the data is null, or says what could not be collected.
+    pub async fn collect(&self, agent: &Arc<Agent>) -> Map<String, Value> {
+        info!(agent.log(), "inspection begins"; "collectors" => self.collectors.join(","));
+        let mut collection = Collection::default();
+        match self.chosen() {
+            Ok(collectors) => {
+                for (name, collector) in collectors {
+                    if let Err(error) = collector(agent, self, &mut collection).await {
+                        collection.failures.push(format!("collector {name} failed: {error}"));
+                    }
+                }
+            }
+            Err(error) => collection.failures.push(error),
+        }
+        let mut data = collection.data;
+        data.insert("error".into(), error_text(&collection.failures).map_or(Value::Null, Value::from));
+        data
     }
 
     fn chosen(&self) -> Result<Vec<(&str, Collector)>, String> {
