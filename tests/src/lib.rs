@@ -5,6 +5,7 @@
 //! * [`host`] starts a host and takes it down again, down to the last process.
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
 //! * [`fake_ironic`] is the server that the host looks its node up at.
+//! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -16,9 +17,11 @@ pub mod broken_files;
 pub mod client;
 pub mod fake_ironic;
 pub mod host;
+pub mod own_network;
 pub mod plugin_dir;
 pub mod processes;
 pub mod program;
+pub mod responder;
 
 pub use client::{Answer, Client};
 pub use fake_ironic::FakeIronic;
