@@ -5,6 +5,7 @@
 //! * [`host`] starts a host and takes it down again, down to the last process.
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
 //! * [`fake_ironic`] is the server that the host looks its node up at.
+//! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -19,6 +20,8 @@ pub mod host;
 pub mod plugin_dir;
 pub mod processes;
 pub mod program;
+pub mod real_ironic;
+mod tls;
 
 pub use client::{Answer, Client};
 pub use fake_ironic::FakeIronic;

@@ -5,10 +5,10 @@
 //! `[plugin:NAME]`:
 //!
 //! * `support`: an integer, 3 if absent.
-//! * `clean_steps`: a JSON list, answered by `get_clean_steps`.
+//! * `clean_steps`, `deploy_steps`, `service_steps`: a JSON list, answered by `get_clean_steps` and so on.
 //! * any other key: a method (of those that the trait has only `list_network_interfaces` and `list_hardware_info`), and
 //!   what it does as JSON: `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`, `{"fail": "why"}` (a foreign
-//!   error), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`, `{"dispatch": "method"}`,
+//!   error), `{"amend": {...}}` (the next manager's answer with these members replaced), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`, `{"dispatch": "method"}`,
 //!   `{"dispatch_all": "method"}`, `{"call_next": "method"}` (wrapped into `{"CLASS": answer}`), `{"args": 0}` (echoes
 //!   its arguments), `{"config": 0}` (echoes its section), `{"parallel": ["method", count]}` (dispatches from that many
 //!   threads at once), `{"meet": count}` (returns once that many calls are inside at the same time),
@@ -49,7 +49,15 @@ impl HardwareManager for Puppet {
     }
 
     fn get_clean_steps(&self, _cx: &Cx<'_>, _node: &Value, _ports: &[Value]) -> HwResult<Vec<Step>> {
-        Ok(serde_json::from_str(self.section.get("clean_steps").map_or("[]", String::as_str))?)
+        self.steps("clean_steps")
+    }
+
+    fn get_deploy_steps(&self, _cx: &Cx<'_>, _node: &Value, _ports: &[Value]) -> HwResult<Vec<Step>> {
+        self.steps("deploy_steps")
+    }
+
+    fn get_service_steps(&self, _cx: &Cx<'_>, _node: &Value, _ports: &[Value]) -> HwResult<Vec<Step>> {
+        self.steps("service_steps")
     }
 
     fn list_network_interfaces(&self, cx: &Cx<'_>) -> HwResult<Vec<NetworkInterface>> {
@@ -74,6 +82,15 @@ impl HardwareManager for Puppet {
             "configuration_error" => Err(HwError::configuration(text())),
             "dispatch" => cx.dispatch(&text(), args),
             "dispatch_all" => Ok(json!(cx.dispatch_all::<Value>(&text(), args)?)),
+            "amend" => {
+                let answer: BTreeMap<String, Value> = cx.call_next(method, args)?;
+                Ok(json!(
+                    answer
+                        .into_iter()
+                        .chain(serde_json::from_value::<BTreeMap<_, _>>(with)?)
+                        .collect::<BTreeMap<_, _>>()
+                ))
+            }
             "call_next" => Ok(json!({"PuppetTAG0": cx.call_next::<Value>(&text(), args)?})),
             "args" => Ok(args),
             "config" => cx.config(),
@@ -87,6 +104,10 @@ impl HardwareManager for Puppet {
 }
 
 impl Puppet {
+    fn steps(&self, key: &str) -> HwResult<Vec<Step>> {
+        Ok(serde_json::from_str(self.section.get(key).map_or("[]", String::as_str))?)
+    }
+
     /// Returns once `count` calls are in here at the same time.
     fn meet(&self, count: u64) -> HwResult<Value> {
         let mut inside = self.inside.lock().unwrap();
@@ -121,5 +142,5 @@ fn work(cx: &Cx<'_>, report: &Value) -> HwResult<Value> {
 
 ipa_misbehaving::ipa_plugin_api::export_manager! {
     Puppet, name = "puppet_TAG0", version = "1.TAG0", class_name = "PuppetTAG0", dynamic = true,
-    methods { initialize, get_clean_steps }
+    methods { initialize, get_clean_steps, get_deploy_steps, get_service_steps }
 }
