@@ -1,16 +1,20 @@
 //! The command line: what can be asked for, and under which names.
 
+pub mod config_places;
 pub mod config_table;
 pub mod inventory_table;
 pub mod option_flags;
+mod unlisted;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use structopt::StructOpt;
-use structopt::clap::AppSettings;
+use structopt::clap::{AppSettings, Error, ErrorKind};
 
+pub use self::config_places::ConfigPlaces;
 pub use self::option_flags::{AgentFlags, CommonFlags};
+use crate::config::Flag;
 use crate::config::deadline::DeadlineOption;
 
 // Doc comments here are what `--help` prints, so types that are flattened into others have plain ones.
@@ -83,12 +87,9 @@ pub struct CommonOptions {
     /// Seconds for load, evaluate, call, step...
     #[structopt(long, value_name = "NAME=S", number_of_values = 1)]
     pub deadline: Vec<DeadlineOption>,
-    /// Configuration file; later ones win
-    #[structopt(long, value_name = "FILE", parse(from_os_str), number_of_values = 1)]
-    pub config_file: Vec<PathBuf>,
-    /// Directory of *.conf files
-    #[structopt(long, value_name = "DIR", parse(from_os_str), number_of_values = 1)]
-    pub config_dir: Vec<PathBuf>,
+    /// Where the configuration is read.
+    #[structopt(flatten)]
+    pub places: ConfigPlaces,
 }
 
 /// `plugins ...`
@@ -176,14 +177,36 @@ pub struct ConfigOptions {
     pub root: Option<PathBuf>,
 }
 
+impl Cli {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// The help or the version, if that is what was asked for; otherwise what is wrong.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
+        let (args, unlisted) =
+            unlisted::take(dashed(args)).map_err(|why| Error::with_description(&why, ErrorKind::InvalidValue))?;
+        let mut cli = Self::from_iter_safe(args)?;
+        match &mut cli.command {
+            Some(Command::Config(options)) => options.flags.add(unlisted),
+            None | Some(Command::Run(_)) => cli.run.flags.add(unlisted),
+            Some(_) => {
+                if let Some(Flag { flag, .. }) = unlisted.first() {
+                    let why = format!("--{flag} belongs to the agent, and this command does not run it");
+                    return Err(Error::with_description(&why, ErrorKind::UnknownArgument));
+                }
+            }
+        }
+        Ok(cli)
+    }
+}
+
 impl CommonOptions {
     /// These options completed by those given before the command's name.
     #[must_use]
     pub fn or(mut self, outer: CommonOptions) -> Self {
         self.flags = self.flags.or(outer.flags);
         self.deadline.splice(0..0, outer.deadline);
-        self.config_file.splice(0..0, outer.config_file);
-        self.config_dir.splice(0..0, outer.config_dir);
+        self.places = self.places.or(outer.places);
         self
     }
 }
@@ -204,7 +227,7 @@ impl RunOptions {
 }
 
 /// Accepts the Python agent's spelling of long flags: `--listen_port` is `--listen-port`.
-pub fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     args.into_iter()
         .map(|arg| match arg.to_str() {
             Some(text) if text.starts_with("--") => {
@@ -220,13 +243,13 @@ pub fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Flag;
+    use crate::config::Place;
     use crate::config::options::OPTIONS;
     use crate::config::spec::Kind;
 
     fn parse(line: &str) -> Cli {
         let args = line.split_whitespace().map(OsString::from);
-        Cli::from_iter_safe(dashed(args)).unwrap_or_else(|error| panic!("{line}: {error}"))
+        Cli::read(args).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
     fn said(flags: &[Flag]) -> Vec<String> {
@@ -237,7 +260,7 @@ mod tests {
     fn upstreams_underscores_are_accepted_and_values_untouched() {
         let cli = parse("ipa-host --listen_port=7000 --agent_token a_b --config_file /etc/a_b.conf");
         assert_eq!(said(cli.run.flags.all()), ["listen_port=7000", "agent_token=a_b"]);
-        assert_eq!(cli.run.common.config_file, [PathBuf::from("/etc/a_b.conf")]);
+        assert_eq!(cli.run.common.places.all(), [Place::File("/etc/a_b.conf".into())]);
     }
 
     #[test]
@@ -248,6 +271,15 @@ mod tests {
         assert_eq!(said(common.flags.all()), ["plugin_dir=/p"]);
         let seconds: Vec<u64> = common.deadline.iter().map(|deadline| deadline.time.as_secs()).collect();
         assert_eq!(seconds, [1, 2], "the inner one comes last and so wins");
+    }
+
+    #[test]
+    fn files_and_directories_of_configuration_keep_their_order() {
+        let cli = parse("ipa-host --config-dir /0 run --config-file /1 --config-dir=/2 --config-file /3 -d");
+        let Some(Command::Run(run)) = cli.command else { panic!("run") };
+        let run = run.or(cli.run);
+        let (file, directory) = (|path: &str| Place::File(path.into()), |path: &str| Place::Directory(path.into()));
+        assert_eq!(run.common.places.all(), [directory("/0"), file("/1"), directory("/2"), file("/3")]);
     }
 
     #[test]
@@ -262,6 +294,7 @@ mod tests {
             let separator = if value.is_empty() { "" } else { "=" };
             let cli = parse(&format!("ipa-host run --{}{separator}{value}", spec.name));
             let Some(Command::Run(run)) = cli.command else { panic!("run") };
+            let run = run.or(cli.run);
             let value = if value.is_empty() { "true" } else { value };
             let all = [run.flags.all(), run.common.flags.all()].concat();
             assert_eq!(said(&all), [format!("{}={value}", spec.name)]);
@@ -276,17 +309,23 @@ mod tests {
         assert_eq!(flags("ipa-host --noinsecure --insecure --insecure"), ["insecure=true"]);
         assert_eq!(flags("ipa-host --listen-port 1 --listen-port 2"), ["listen_port=2"]);
         assert_eq!(said(parse("ipa-host -d").run.common.flags.all()), ["debug=true"]);
-        assert_eq!(flags("ipa-host --use-journal --log-file /x"), ["log_file=/x", "use_journal=true"]);
+        assert_eq!(flags("ipa-host --use-journal --log-file /x"), ["use_journal=true", "log_file=/x"]);
     }
 
     #[test]
     fn bad_values_are_explained() {
         let message = |args: [&str; 2]| {
             let args = [["ipa-host"].as_slice(), &args].concat();
-            Cli::from_iter_safe(args).expect_err("refused").message
+            Cli::read(args.into_iter().map(OsString::from)).expect_err("refused").message
         };
         assert!(message(["--deadline", "boot=1"]).contains("no deadline is called boot"));
         let port = message(["--listen-port", "70000"]);
+        let timeout = message(["--lookup_timeout", "soon"]);
+        assert!(timeout.contains("--lookup-timeout") && timeout.contains("\"soon\"; allowed is a whole"), "{timeout}");
+        assert!(message(["--lookup-timeout", "--debug"]).contains("--lookup-timeout needs a value"));
+        assert!(message(["--noenable-auto-tls=1", "run"]).contains("--noenable-auto-tls takes no value"));
+        assert!(message(["inventory", "--ntp-server=a"]).contains("--ntp-server belongs to the agent"));
+        assert!(message(["--", "--ntp-server=a"]).contains("--ntp-server"), "no flag after two dashes");
         assert!(port.contains("--listen-port") && port.contains("\"70000\"; allowed is a whole number"), "{port}");
     }
 }

@@ -5,19 +5,15 @@ use std::sync::LazyLock;
 use structopt::clap::{App, Arg, ArgMatches};
 use structopt::{StructOpt, StructOptInternal};
 
+use crate::config::Flag;
 use crate::config::options::OPTIONS;
 use crate::config::spec::{Default as Unsaid, Kind, Spec};
-use crate::config::{Flag, LOGGING};
 
 /// Options that matter to every command.
 const COMMON: &[&str] = &["plugin_dir", "isolation", "plugin_memory", "debug"];
 
-/// The others that the help names; there are too many for all.
-const SHOWN: &[&str] = &["api_url", "listen_host", "listen_port", "advertise_host", "agent_token", "insecure"];
-
-/// Flags of upstream's logging library that take a value; its others take none.
-const LOGGING_VALUES: &[&str] = &["log_config_append", "log_date_format", "log_dir", "log_file", "syslog_log_facility"];
-const LOGGING_SWITCHES: &[&str] = &["use_journal", "use_json", "use_syslog"];
+/// The others that the help lists; there are too many for all. For the rest see [`super::unlisted`].
+const LISTED: &[&str] = &["api_url", "listen_host", "listen_port", "advertise_host", "agent_token", "insecure"];
 
 /// The options given as flags, in the order of the table: those that matter to every command, or all others.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -42,6 +38,11 @@ impl<const FOR_ALL: bool> OptionFlags<FOR_ALL> {
         self.0.iter().any(|flag| flag.name == name)
     }
 
+    /// Adds flags that clap does not know.
+    pub(super) fn add(&mut self, flags: Vec<Flag>) {
+        self.0.extend(flags);
+    }
+
     /// All of them.
     pub fn all(&self) -> &[Flag] {
         &self.0
@@ -53,7 +54,6 @@ struct Entry {
     name: &'static str,
     kind: Kind,
     common: bool,
-    shown: bool,
     long: String,
     /// The flag for false, `noinsecure` for example, of a switch.
     negative: Option<String>,
@@ -62,28 +62,17 @@ struct Entry {
 }
 
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let options = OPTIONS.iter().filter(|spec| spec.has_flag()).map(|spec| Entry {
+    let listed = OPTIONS.iter().filter(|spec| spec.has_flag() && is_listed(spec.name));
+    let entry = |spec: &'static Spec| Entry {
         name: spec.name,
         kind: spec.kind,
         common: COMMON.contains(&spec.name),
-        shown: COMMON.contains(&spec.name) || SHOWN.contains(&spec.name),
         long: spec.flag(),
         negative: (spec.kind == Kind::Boolean).then(|| format!("no{}", spec.flag())),
         value_name: value_name(spec),
         help: help(spec),
-    });
-    let logging = LOGGING_VALUES.iter().chain(LOGGING_SWITCHES).map(|&name| Entry {
-        name,
-        kind: if LOGGING_VALUES.contains(&name) { Kind::Text } else { Kind::Boolean },
-        common: false,
-        shown: false,
-        long: name.replace('_', "-"),
-        negative: LOGGING_SWITCHES.contains(&name).then(|| format!("no{}", name.replace('_', "-"))),
-        value_name: "VALUE",
-        help: String::new(),
-    });
-    debug_assert!(LOGGING_VALUES.iter().chain(LOGGING_SWITCHES).all(|name| LOGGING.contains(name)));
-    options.chain(logging).collect()
+    };
+    listed.map(entry).collect()
 });
 
 impl<const FOR_ALL: bool> StructOpt for OptionFlags<FOR_ALL> {
@@ -106,17 +95,12 @@ impl<const FOR_ALL: bool> StructOptInternal for OptionFlags<FOR_ALL> {
 
 impl Entry {
     fn args(&'static self) -> Vec<Arg<'static, 'static>> {
-        let arg = Arg::with_name(self.name).long(&self.long).help(&self.help).hidden(!self.shown);
+        let arg = Arg::with_name(self.name).long(&self.long).help(&self.help);
         let Some(negative) = &self.negative else {
             let kind = self.kind;
-            let check = move |text: String| match kind.parse(&text) {
-                // What an option's name stands for is seen later.
-                Err(allowed) if !text.contains('$') => Err(format!("{text:?}; allowed is {allowed}")),
-                _ => Ok(()),
-            };
             // Of several the last one counts.
             let arg = arg.takes_value(true).overrides_with(self.name);
-            return vec![arg.value_name(self.value_name).validator(check)];
+            return vec![arg.value_name(self.value_name).validator(move |text| check(kind, &text))];
         };
         let both = [self.name, negative.as_str()];
         let no = Arg::with_name(negative).long(negative).hidden(true).overrides_with_all(&both);
@@ -134,26 +118,36 @@ impl Entry {
     }
 }
 
+/// Whether an option accepts a value. What an option's name in it stands for is seen later.
+pub(super) fn check(kind: Kind, text: &str) -> Result<(), String> {
+    match kind.parse(text) {
+        Err(allowed) if !text.contains('$') => Err(format!("{text:?}; allowed is {allowed}")),
+        _ => Ok(()),
+    }
+}
+
+/// True if clap knows the flag of an option.
+pub(super) fn is_listed(name: &str) -> bool {
+    COMMON.contains(&name) || LISTED.contains(&name)
+}
+
 fn value_name(spec: &Spec) -> &'static str {
-    match (spec.name, spec.kind) {
-        (name, _) if name.ends_with("_host") => "ADDRESS",
-        (name, _) if name.ends_with("_port") => "PORT",
-        ("plugin_dir", _) => "DIR",
-        ("isolation", _) => "WHERE",
-        ("plugin_memory", _) => "MIB",
-        ("agent_token", _) => "TOKEN",
-        (name, _) if name.ends_with("_url") => "URL",
-        (_, Kind::Integer { .. } | Kind::Float) => "N",
-        (_, Kind::List) => "LIST",
+    match spec.name {
+        "plugin_dir" => "DIR",
+        "isolation" => "WHERE",
+        "plugin_memory" => "MIB",
+        "agent_token" => "TOKEN",
+        name if name.ends_with("_host") => "ADDRESS",
+        name if name.ends_with("_port") => "PORT",
+        name if name.ends_with("_url") => "URL",
         _ => "VALUE",
     }
 }
 
 fn help(spec: &Spec) -> String {
     match spec.default {
-        Unsaid::Text(text) if !text.is_empty() => format!("{} [{text}]", spec.help),
+        Unsaid::Text(text) => format!("{} [{text}]", spec.help),
         Unsaid::Integer(number) => format!("{} [{number}]", spec.help),
-        Unsaid::Float(number) => format!("{} [{number}]", spec.help),
         _ => spec.help.to_owned(),
     }
 }

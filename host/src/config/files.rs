@@ -30,6 +30,15 @@ pub struct Line {
     pub line: usize,
 }
 
+/// Where configuration is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A file.
+    File(PathBuf),
+    /// The `*.conf` files of a directory, in the order of their names.
+    Directory(PathBuf),
+}
+
 /// The entries of all configuration files; of equal keys the later one counts.
 #[derive(Debug, Default, Clone)]
 pub struct Files {
@@ -37,15 +46,17 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads files in the order given, then the `*.conf` files of each directory in the order of their names.
-    pub fn read(files: &[PathBuf], directories: &[PathBuf]) -> Result<Self, ConfigError> {
+    /// Reads all places in the order given.
+    pub fn read(places: &[Place]) -> Result<Self, ConfigError> {
         let mut all = Self::default();
-        for path in files {
-            all.add(path)?;
-        }
-        for directory in directories {
-            for path in conf_files(directory)? {
-                all.add(&path)?;
+        for place in places {
+            match place {
+                Place::File(path) => all.add(path)?,
+                Place::Directory(directory) => {
+                    for path in conf_files(directory)? {
+                        all.add(&path)?;
+                    }
+                }
             }
         }
         Ok(all)
@@ -90,24 +101,23 @@ impl Files {
     }
 }
 
-/// The files and directories that are read if none are given: of each the first that exists, in the home directory or
-/// in `etc` below `root`.
-#[derive(Debug)]
-pub struct SearchPlaces {
-    /// `ironic-python-agent.conf`.
-    pub file: Option<PathBuf>,
-    /// `ironic-python-agent.conf.d`.
-    pub directory: Option<PathBuf>,
-}
-
-impl SearchPlaces {
-    /// Looks for them.
-    pub fn look(root: &Path, home: Option<&Path>) -> Self {
-        let etc = root.join("etc");
-        let first =
-            |name: String| home.into_iter().chain([etc.as_path()]).map(|at| at.join(&name)).find(|at| at.exists());
-        Self { file: first(format!("{PROGRAM}.conf")), directory: first(format!("{PROGRAM}.conf.d")) }
+/// The places given, after the usual ones of each kind of which none is given: `ironic-python-agent.conf` and
+/// `ironic-python-agent.conf.d`, each in the first directory that has it, the home directory or `etc` below `root`.
+pub fn with_usual(given: &[Place], root: &Path, home: Option<&Path>) -> Vec<Place> {
+    let etc = root.join("etc");
+    let first = |ending| {
+        let name = format!("{PROGRAM}{ending}");
+        home.into_iter().chain([etc.as_path()]).map(|directory| directory.join(&name)).find(|path| path.exists())
+    };
+    let (mut file, mut directory) = (first(".conf"), first(".conf.d"));
+    for place in given {
+        match place {
+            Place::File(_) => file = None,
+            Place::Directory(_) => directory = None,
+        }
     }
+    let usual = [file.map(Place::File), directory.map(Place::Directory)];
+    usual.into_iter().flatten().chain(given.iter().cloned()).collect()
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {
@@ -161,7 +171,8 @@ mod tests {
         write("05.conf", "[plugin:acme]\nurl = b\n[DEFAULT]\ndebug = true\n");
         write("ignored.txt", "nonsense");
         write(".hidden.conf", "nonsense");
-        let files = Files::read(&[first], &[directory.path().to_owned()]).expect("readable");
+        let conf = Place::Directory(directory.path().to_owned());
+        let files = Files::read(&[Place::File(first.clone()), conf.clone()]).expect("readable");
         assert_eq!(value(&files, "DEFAULT", "debug").as_deref(), Some("true"));
         assert_eq!(value(&files, "disk_utils", "dd_block_size").as_deref(), Some("4M"));
         assert_eq!(
@@ -169,6 +180,8 @@ mod tests {
             serde_json::json!({"keep": "1", "url": "c"})
         );
         assert_eq!(files.own().len(), 2);
+        let files = Files::read(&[conf, Place::File(first)]).expect("readable");
+        assert_eq!(files.plugin_sections()["acme"]["url"], "a", "in the order given");
     }
 
     #[test]
@@ -176,14 +189,14 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("bad.conf");
         std::fs::write(&path, "a = 1\nnonsense\n").expect("written");
-        let error = Files::read(std::slice::from_ref(&path), &[]).expect_err("bad line");
+        let error = Files::read(&[Place::File(path.clone())]).expect_err("bad line");
         assert_eq!(error.to_string(), format!("{}: line 2: neither a section nor key = value", path.display()));
     }
 
     #[test]
     fn what_is_no_readable_file_is_refused_at_once() {
         let directory = tempfile::tempdir().expect("a directory");
-        let fails = |path: &Path| Files::read(&[path.to_owned()], &[]).expect_err("refused").to_string();
+        let fails = |path: &Path| Files::read(&[Place::File(path.to_owned())]).expect_err("refused").to_string();
         assert!(fails(&directory.path().join("none")).contains("cannot read the configuration"));
         assert!(fails(directory.path()).contains("must be a regular file"));
         assert!(fails(Path::new("/dev/zero")).contains("must be a regular file"));
@@ -204,9 +217,14 @@ mod tests {
         for directory in ["etc", "root"] {
             std::fs::write(root.path().join(directory).join("ironic-python-agent.conf"), "").expect("written");
         }
-        let places = SearchPlaces::look(root.path(), Some(&home));
-        assert_eq!(places.file, Some(home.join("ironic-python-agent.conf")));
-        assert_eq!(places.directory, Some(root.path().join("etc/ironic-python-agent.conf.d")));
-        assert_eq!(SearchPlaces::look(&home, None).file, None);
+        let file = Place::File(home.join("ironic-python-agent.conf"));
+        let directory = Place::Directory(root.path().join("etc/ironic-python-agent.conf.d"));
+        let usual = |given: &[Place]| with_usual(given, root.path(), Some(&home));
+        assert_eq!(usual(&[]), [file.clone(), directory.clone()]);
+        let (one, other) = (Place::File("/f".into()), Place::Directory("/d".into()));
+        assert_eq!(usual(std::slice::from_ref(&one)), [directory, one.clone()]);
+        assert_eq!(usual(std::slice::from_ref(&other)), [file, other.clone()]);
+        assert_eq!(usual(&[other.clone(), one.clone()]), [other, one]);
+        assert_eq!(with_usual(&[], &home, None), []);
     }
 }

@@ -5,20 +5,9 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
-use super::files::{Files, SearchPlaces};
+use super::files::{self, Files, Place};
 use super::resolve::{Flag, Sources};
 use super::{environment, kernel_line};
-
-/// What the command line says on where to read.
-#[derive(Debug, Default, Clone)]
-pub struct Places {
-    /// Configuration files; if there are none, the usual one is looked for.
-    pub files: Vec<PathBuf>,
-    /// Directories of configuration files; if there are none, the usual one is looked for.
-    pub directories: Vec<PathBuf>,
-    /// The directory that stands for `/`. The paths given are not below it.
-    pub root: PathBuf,
-}
 
 impl Sources {
     /// Reads the kernel line. This comes first, for it says whether there is virtual media.
@@ -34,19 +23,14 @@ impl Sources {
         Ok(Self { kernel, without_ipv6: !has_ipv6(root), ..Self::default() })
     }
 
-    /// Reads the files and the environment, and takes over the flags.
+    /// Reads the files and the environment, and takes over the flags. The places given are not below `root`.
     ///
     /// # Errors
     /// A file cannot be read, or is no configuration.
-    pub fn gather(&mut self, places: &Places, flags: Vec<Flag>) -> Result<(), ConfigError> {
+    pub fn gather(&mut self, root: &Path, places: &[Place], flags: Vec<Flag>) -> Result<(), ConfigError> {
         // The home directory is that of the machine itself.
-        let home = std::env::var_os("HOME").map(PathBuf::from).filter(|_| places.root == Path::new("/"));
-        let usual = SearchPlaces::look(&places.root, home.as_deref());
-        let or_usual = |given: &[PathBuf], usual: Option<PathBuf>| {
-            if given.is_empty() { usual.into_iter().collect() } else { given.to_vec() }
-        };
-        self.files =
-            Files::read(&or_usual(&places.files, usual.file), &or_usual(&places.directories, usual.directory))?;
+        let home = std::env::var_os("HOME").map(PathBuf::from).filter(|_| root == Path::new("/"));
+        self.files = Files::read(&files::with_usual(places, root, home.as_deref()))?;
         self.environment = environment::options(std::env::vars_os());
         self.flags = flags;
         Ok(())

@@ -119,4 +119,18 @@ mod tests {
         assert_eq!(parse("a = 1\n\n  2").expect_err("continues nothing").line, 3);
         assert_eq!(parse("a = 1\n# x\n  2").expect_err("continues nothing").line, 3);
     }
+
+    #[test]
+    fn every_short_text_of_special_characters_is_read_or_refused() {
+        let alphabet = ["[", "]", "=", ":", "\"", "'", "#", " ", "\n", "a", "ß", "\u{feff}"];
+        let mut texts = vec![String::new()];
+        for _ in 0..4 {
+            texts = texts.iter().flat_map(|text| alphabet.map(|next| format!("{text}{next}"))).collect();
+            for text in &texts {
+                let Ok(entries) = parse(text) else { continue };
+                let lines = text.lines().count();
+                assert!(entries.iter().all(|entry| !entry.key.is_empty() && entry.line <= lines), "{text:?}");
+            }
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub mod environment;
 mod error;
 pub mod files;
 mod from_lookup;
-pub mod gather;
+mod gather;
 pub mod ini;
 pub mod kernel_line;
 mod names;
@@ -29,8 +29,6 @@ mod value;
 
 pub use self::effective::{BadValue, Config, HIDDEN, Origin, Setting};
 pub use self::error::ConfigError;
-pub use self::files::Files;
-pub use self::gather::Places;
+pub use self::files::{Files, Place};
 pub use self::resolve::{Flag, Sources};
-pub use self::unknown::LOGGING;
 pub use self::value::Value as OptionValue;

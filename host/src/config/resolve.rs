@@ -60,7 +60,12 @@ impl Sources {
                 Err(refused) => bad.push(refused),
             }
         }
-        if bad.is_empty() { Ok((Config::new(settings), warnings)) } else { Err(ConfigError::Values(bad)) }
+        if !bad.is_empty() {
+            return Err(ConfigError::Values(bad));
+        }
+        let config = Config::new(settings);
+        warnings.extend(halves(&config));
+        Ok((config, warnings))
     }
 
     fn setting(&self, spec: &Spec, warnings: &mut Vec<String>) -> Result<Setting, BadValue> {
@@ -124,6 +129,20 @@ impl Sources {
             Default::List(items) => items.join(","),
         })
     }
+}
+
+/// Pairs of options of which one is set and the other is not.
+fn halves(config: &Config) -> Vec<String> {
+    let pairs = [
+        ("certfile", config.certfile().is_some(), "keyfile", config.keyfile().is_some()),
+        ("tls_cert_file", config.tls_cert_file().is_some(), "tls_key_file", config.tls_key_file().is_some()),
+    ];
+    let half = pairs.into_iter().filter(|(_, one, _, other)| one != other);
+    half.map(|(one, is_set, other, _)| {
+        let (set, unset) = if is_set { (one, other) } else { (other, one) };
+        format!("{}: {set} is set but {unset} is not, so neither is used", config.origin(set))
+    })
+    .collect()
 }
 
 #[cfg(test)]

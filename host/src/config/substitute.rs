@@ -88,4 +88,25 @@ mod tests {
         assert!(substitute("pa$word", &known).expect_err("unknown").contains("\"word\""));
         assert!(substitute("$circle", &known).expect_err("circle").contains("lead back"));
     }
+
+    #[test]
+    fn every_short_text_of_special_characters_has_an_answer() {
+        let alphabet = ["$", "\\", "{", "}", ".", "_", "1", "empty", "ß"];
+        let mut texts = vec![String::new()];
+        for _ in 0..5 {
+            texts = texts.iter().flat_map(|text| alphabet.map(|next| format!("{text}{next}"))).collect();
+            for text in &texts {
+                let answer = substitute(text, &known);
+                assert!(answer.is_err() || text.contains('$') || answer.as_ref() == Ok(text), "{text:?}: {answer:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_to_replacing() {
+        let bomb = "$bomb$bomb".repeat(1000);
+        let lookup = |_: &str| Some(bomb.clone());
+        assert!(substitute("$bomb", &lookup).expect_err("endless").contains("lead back"));
+        assert!(substitute(&"$empty".repeat(1000), &known).is_err());
+    }
 }

@@ -8,7 +8,7 @@ use super::resolve::Sources;
 use super::spec::{DEFAULT_GROUP, Spec};
 
 /// Options of upstream's logging library. This agent logs to standard error, which the init system keeps.
-pub const LOGGING: &[&str] = &[
+const LOGGING: &[&str] = &[
     "default_log_levels",
     "fatal_deprecations",
     "instance_format",

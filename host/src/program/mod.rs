@@ -14,10 +14,8 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
 
-use structopt::StructOpt;
-
 pub use self::failure::Failure;
-use crate::cli::{self, Cli, Command, ExplainCommand, PluginsCommand};
+use crate::cli::{Cli, Command, ExplainCommand, PluginsCommand};
 
 /// Exit code of a command that worked and has bad news: a plugin file that does not fit.
 pub const BAD_NEWS: u8 = 1;
@@ -30,7 +28,7 @@ const THREADS: usize = 2;
 
 /// Parses the command line and does what it says.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Cli { run: outer, command } = match Cli::from_iter_safe(cli::dashed(args)) {
+    let Cli { run: outer, command } = match Cli::read(args) {
         Ok(cli) => cli,
         Err(help_or_error) => {
             if !help_or_error.use_stderr() {

@@ -10,7 +10,7 @@ use slog::{debug, info, warn};
 use super::Failure;
 use crate::cli::{CommonOptions, config_table};
 use crate::config::deadline::{DeadlineOption, Phase};
-use crate::config::{Config, Flag, Places, Sources};
+use crate::config::{Config, Flag, Sources};
 use crate::log::Logging;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
 use crate::power::ClockOptions;
@@ -63,9 +63,7 @@ impl Told {
     }
 
     fn complete(mut sources: Sources, root: &Path, options: CommonOptions, flags: &[Flag]) -> Result<Self, Failure> {
-        let (files, directories) = (options.config_file.clone(), options.config_dir.clone());
-        let flags = [options.flags.all(), flags].concat();
-        sources.gather(&Places { files, directories, root: root.to_owned() }, flags)?;
+        sources.gather(root, options.places.all(), [options.flags.all(), flags].concat())?;
         let (config, warnings) = sources.resolve()?;
         Ok(Self { options, sources, config: Arc::new(config), warnings, notes: Vec::new() })
     }
@@ -187,4 +185,67 @@ fn deadlines(given: &[DeadlineOption]) -> Deadlines {
         }
     }
     deadlines
+}
+
+#[cfg(test)]
+mod tests {
+    use structopt::StructOpt;
+
+    use super::*;
+    use crate::cli::Cli;
+    use crate::config::Origin;
+
+    /// What `ipa-host` would be told on a machine in a directory that has a CD mounted.
+    async fn told(root: &Path, media: Media, arguments: &[&str]) -> Result<Told, Failure> {
+        let runner = Runner::with_shim(Spawner::start().expect("a thread"), Vec::new());
+        let cli = Cli::from_iter_safe([&["ipa-host"], arguments].concat()).expect("valid");
+        Told::read(root, media, &runner, cli.run.common, cli.run.flags.all()).await
+    }
+
+    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("a directory");
+        let cd = [
+            ("proc/cmdline", "boot_method=vmedia ipa-agent-token=token ipa-listen-port=1"),
+            ("proc/self/mountinfo", "41 27 11:0 / /media/cd ro - iso9660 /dev/sr0 ro\n"),
+            ("sys/class/block/sr0/dev", "11:0\n"),
+            ("sys/class/block/sr0/device/type", "5\n"),
+            ("sys/class/block/sr0/device/model", "BMC Virtual Media\n"),
+            ("run/udev/data/b11:0", "E:ID_FS_LABEL=config-2\n"),
+        ];
+        for (path, text) in cd.iter().chain(files) {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("below the root")).expect("made");
+            std::fs::write(path, text).expect("written");
+        }
+        root
+    }
+
+    #[tokio::test]
+    async fn the_configuration_on_virtual_media_is_read_by_the_same_start() {
+        let root = machine(&[
+            (
+                "media/cd/etc/ironic-python-agent.d/ironic-tls.conf",
+                "[DEFAULT]\ncafile = /etc/ironic-python-agent/x.crt\n",
+            ),
+            ("media/cd/parameters.txt", "ipa-listen-port=2"),
+        ]);
+        let directory = root.path().join("etc/ironic-python-agent.d");
+        let arguments = ["--config-dir", directory.to_str().expect("UTF-8")];
+        let told = told(root.path(), Media::Taken, &arguments).await.expect("valid");
+        assert_eq!(told.config().cafile(), Some("/etc/ironic-python-agent/x.crt".into()));
+        assert_eq!(told.config().origin("cafile"), Origin::File { path: directory.join("ironic-tls.conf"), line: 2 });
+        assert_eq!(told.config().listen_port(), 2);
+        assert_eq!(told.config().agent_token().as_deref(), Some("token"));
+        assert_eq!(told.plugins(true).kernel_params["ipa-listen-port"], "2", "plugins see the same");
+        assert!(told.notes.iter().any(|note| note.contains("copied 1 files")), "{:?}", told.notes);
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_cannot_be_copied_ends_the_start() {
+        let root =
+            machine(&[("media/cd/etc/ironic-python-agent.d/a.conf", ""), ("etc/ironic-python-agent.d", "a file")]);
+        let error = told(root.path(), Media::Taken, &[]).await.expect_err("a file is in the way").to_string();
+        assert!(error.contains("dev/sr0") && error.contains("cannot be copied"), "{error}");
+        told(root.path(), Media::Ignored, &[]).await.expect("nothing is looked for");
+    }
 }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
-use crate::config::kernel_line;
+use crate::config::{Place, kernel_line};
 
 /// A directory with configuration files.
 struct Home(tempfile::TempDir);
@@ -19,7 +19,7 @@ impl Home {
     fn file(&self, text: &str) -> (Files, PathBuf) {
         let path = self.path().join("agent.conf");
         std::fs::write(&path, text).expect("written");
-        (Files::read(std::slice::from_ref(&path), &[]).expect("readable"), path)
+        (Files::read(&[Place::File(path.clone())]).expect("readable"), path)
     }
 }
 
@@ -168,7 +168,7 @@ fn names_that_nothing_is_called_are_warned_about() {
     let home = Home::new();
     let (files, path) = home.file(
         "api_ulr = http://x\nguard-special-filesystems = no\nuse_stderr = true\ndd_block_size = 1M\nxyz = 1\n\
-         [disk_util]\na = 1\nb = 2\n[plugin:acme]\nanything = goes\n[ssl]\ncert_file = /c\n",
+         [disk_util]\na = 1\nb = 2\n[plugin:acme]\nanything = goes\n[ssl]\ncert_file = /c\nkey_file = /k\n",
     );
     let sources = Sources {
         environment: variables([("OS_DEFAULT__LISTEN_PROT", "1"), ("OS_SHARE__X", "1")]),
@@ -225,6 +225,13 @@ fn values_may_name_other_options_and_lists_are_split() {
     assert_eq!(config.api_urls(), ["http://a:1/", "https://b"]);
     assert!(config.lookup_timeout() > Duration::from_secs(86_400 * 365));
     assert!(std::time::Instant::now().checked_add(config.lookup_timeout()).is_some());
+}
+
+#[test]
+fn half_a_pair_of_certificate_and_key_is_warned_about() {
+    let flags = vec![flag("certfile", "/c"), flag("tls_key_file", "/k"), flag("tls_cert_file", "/c")];
+    let (_, warnings) = Sources { flags, ..Sources::default() }.resolve().expect("valid");
+    assert_eq!(warnings, ["command line: --certfile: certfile is set but keyfile is not, so neither is used"]);
 }
 
 #[test]
