@@ -357,6 +357,19 @@ async fn an_inspection_that_ironic_refuses_does_not_stop_the_agent() {
     host.log_line(&["inspection failed", "Node could not be found."]);
 }
 
+/// A collector that fails spoils only its part. Its tool is in no package of Debian, so it is not on this machine.
+#[tokio::test]
+async fn what_a_collector_misses_is_told_with_what_the_others_found() {
+    let ironic = FakeIronic::start();
+    let host = host(&ironic).flag("--inspection-collectors").flag("extra-hardware,numa-topology,default").start();
+    let post = &ironic.wait_for(Api::Inspection, 1)[0];
+    let error = post.body["error"].as_str().unwrap_or_default();
+    assert!(error.contains("\n* failed to run hardware-detect utility"), "{}", post.body);
+    assert_eq!(post.body["inventory"]["hostname"], "host-1");
+    host.log_line(&["inspection failed", "hardware-detect"]);
+    ironic.wait_for(Api::Heartbeat, 1);
+}
+
 /// Whatever could be collected is posted, with what went wrong.
 #[tokio::test]
 async fn an_unknown_collector_is_told_to_ironic() {

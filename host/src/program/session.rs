@@ -70,7 +70,9 @@ impl Session {
         };
         let callback = config.inspection_callback_url();
         let collectors = config.inspection_collectors();
-        let inspection = Inspection::from_options(callback.as_deref(), collectors.as_deref(), &urls, addresses);
+        let benchmarks = told.parameter("ipa-inspection-benchmarks");
+        let inspection =
+            Inspection::from_options(callback.as_deref(), collectors.as_deref(), &urls, addresses, benchmarks);
         let settings = Settings {
             urls,
             request_id: config.global_request_id(),
