@@ -18,17 +18,10 @@ pub fn render(inventory: &Value) -> String {
     line("Firmware", format!("{firmware}, boots by {}", text(&inventory["boot"]["current_boot_mode"])));
     line("Hostname", text(&inventory["hostname"]));
     let cpu = &inventory["cpu"];
-    line(
-        "CPU",
-        format!(
-            "{} x {} ({}), {} socket(s), {} MHz",
-            text(&cpu["count"]),
-            text(&cpu["model_name"]),
-            text(&cpu["architecture"]),
-            text(&cpu["socket_count"]),
-            text(&cpu["frequency"]),
-        ),
-    );
+    let mut parts = vec![format!("{} x {}", text(&cpu["count"]), words(cpu, &["model_name", "architecture"]))];
+    parts.extend(known(&cpu["socket_count"]).map(|count| format!("{count} socket(s)")));
+    parts.extend(known(&cpu["frequency"]).map(|frequency| format!("{frequency} MHz")));
+    line("CPU", parts.join(", "));
     let memory = &inventory["memory"];
     let installed = memory["physical_mb"].as_u64().map(|mib| format!(", {} installed", size(mib << 20)));
     line(

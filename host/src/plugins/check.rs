@@ -18,7 +18,6 @@ use super::{manifest, trust};
 
 /// Imports by which a plugin can leave the paths the host prepared for it.
 const NOTEWORTHY: &[(&str, &str)] = &[
-    ("exit", "ends its worker"),
     ("_exit", "ends its worker"),
     ("quick_exit", "ends its worker"),
     ("fork", "makes processes the host does not know"),
