@@ -11,6 +11,7 @@
 //! and back the same way.
 //!
 //! * [`program`]: the commands a person calls, and the agent's life. [`cli`] and [`config`]: what the agent is told, and by whom.
+//! * [`vmedia`]: what a BMC's virtual drives tell it.
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
@@ -32,3 +33,4 @@ pub mod program;
 #[cfg(test)]
 mod testing;
 pub mod token;
+pub mod vmedia;

@@ -8,7 +8,7 @@ use slog::{Logger, error, info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
-use super::start::{self, Told};
+use super::start::{self, Media, Told};
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server, Transport};
 use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
@@ -17,19 +17,16 @@ use crate::managers::Managers;
 use crate::plugins::Registry;
 use crate::token;
 
-/// Listens on all addresses, IPv6 and IPv4.
-const LISTEN_HOST: &str = "::";
-const LISTEN_PORT: u16 = 9999;
-
 /// Runs the agent until a signal or a command ends it.
 pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
-    let told = Told::read(options.common.clone())?;
+    let runner = start::runner()?;
+    let media = if options.read_only { Media::Read } else { Media::Taken };
+    let told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
     let logging = told.logging();
     let log = logging.log().clone();
     let mut signals = Signals::catch()?;
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
-    let runner = start::runner()?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -41,8 +38,8 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let agent = Agent::new(settings, registry.clone(), runner, logging);
     let control = control(&options, registry.clone(), &log).await;
 
-    let host = options.listen_host.as_deref().unwrap_or(LISTEN_HOST);
-    let listener = api::bind(host, options.listen_port.unwrap_or(LISTEN_PORT))
+    let config = told.config();
+    let listener = api::bind(&config.listen_host(), config.listen_port())
         .map_err(|error| Failure::new(format!("{error}; choose another with --listen-host and --listen-port")))?;
     let server = Server::start(agent.clone(), listener, Transport::Plain, Limits::default())
         .map_err(|error| Failure::new(format!("the API cannot be served: {error}")))?;
@@ -75,9 +72,9 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
 
 /// The token that clients must give: the one that was given, or for a standalone agent a new one.
 fn agent_token(options: &RunOptions, told: &Told, log: &Logger) -> Result<Option<String>, Failure> {
-    let given = options.agent_token.as_deref().or_else(|| told.kernel("ipa-agent-token"));
+    let given = told.config().agent_token();
     if given.is_some() || !options.standalone {
-        return Ok(given.map(str::to_owned));
+        return Ok(given);
     }
     let path = options.agent_token_file.as_deref().unwrap_or(Path::new(TOKEN_FILE));
     let token = token::make();
