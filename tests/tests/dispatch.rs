@@ -316,6 +316,34 @@ async fn a_new_node_has_its_disks_waited_for() {
     assert_eq!(client.clean_value("waits").await, 3);
 }
 
+/// Only a device that is not there yet is waited for, and not for ever (DSK-14).
+#[tokio::test]
+async fn the_wait_for_the_root_disk_is_bounded() {
+    let gone = json!({"device_not_found": "no disk of 4 GiB"});
+    for (attempts, answer, asked, status) in [
+        (3, &gone, 3, "SUCCEEDED"),
+        (0, &gone, 0, "SUCCEEDED"),
+        (3, &json!({"value": "/dev/nosuch0"}), 1, "SUCCEEDED"),
+        (3, &json!({"fail": "controller 3 is on fire"}), 1, "FAILED"),
+    ] {
+        let section = json!({"get_os_install_device": answer, "asked": {"asked": "get_os_install_device"}});
+        let wait = format!("[DEFAULT]\ndisk_wait_attempts = {attempts}\ndisk_wait_delay = 0\n");
+        let host = Host::with(puppets(&[("aaaa", section)]).with_config(&wait)).start();
+        // The node is no new one, so that only the step waits.
+        let mut params = step_params("wait_for_disks", json!({}));
+        params["node"] = json!({});
+        let result = host.client().run("clean.execute_clean_step", params).await;
+        assert_eq!(result["command_status"], status, "{attempts} {answer}: {result}");
+        let mut params = step_params("asked", json!({}));
+        params["node"] = json!({});
+        let count = host.client().run("clean.execute_clean_step", params).await;
+        assert_eq!(count["command_result"]["clean_result"], asked, "{attempts} {answer}: {count}");
+        if asked == 3 {
+            host.log_line(&["the root device was not detected"]);
+        }
+    }
+}
+
 /// As many disks at once as the node says: each erasure returns only when both have begun.
 #[tokio::test]
 async fn disks_are_erased_side_by_side() {

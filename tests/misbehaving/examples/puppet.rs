@@ -8,7 +8,7 @@
 //! * `initialize`, `wait_for_disks`, `get_os_install_device`, `list_block_devices_check_skip_list`,
 //!   `erase_block_device`: what these methods of the trait do, in the words below. Words for the test to look with:
 //!   `{"on_initialize": 0}` (what `initialize` answered), `{"evaluated": 0}` (how often the manager was evaluated),
-//!   `{"asked": "method"}` (how often the method was called).
+//!   `{"asked": "method"}` (how often the method was called). And a further error: `{"device_not_found": "why"}`.
 //! * `clean_steps`: a JSON list, answered by `get_clean_steps`.
 //! * any other key: a method, and what it does as JSON: `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`,
 //!   `{"fail": "why"}` (a foreign error), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`,
@@ -111,6 +111,7 @@ impl HardwareManager for Puppet {
             "call_next" => Ok(json!({"PuppetTAG0": cx.call_next::<Value>(&text(), args)?})),
             "args" => Ok(args),
             "config" => cx.config(),
+            "device_not_found" => Err(HwError::device_not_found(text())),
             "evaluated" => Ok(json!(self.evaluated.load(Ordering::Relaxed))),
             "on_initialize" => Ok(self.on_initialize.lock().unwrap().clone()),
             "asked" => Ok(json!(self.asked.lock().unwrap().get(&text()).copied().unwrap_or(0))),
