@@ -3,11 +3,9 @@
 //!
 //! * [`manager`]: the manager itself, which answers the host; thin.
 //! * [`inventory`]: the hardware, read natively from sysfs, SMBIOS and netlink.
-//! * [`logs`]: what it adds to a collection of logs.
 //! * [`root`] and [`tools`]: the two doors to the machine, files and external programs, so that tests can stand in.
 
 pub mod inventory;
-pub mod logs;
 pub mod manager;
 pub mod root;
 pub mod tools;

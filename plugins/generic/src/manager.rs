@@ -6,7 +6,6 @@ use std::time::Duration;
 use ipa_plugin_api::prelude::*;
 
 use crate::inventory::Collector;
-use crate::logs;
 use crate::tools::{ToolError, ToolOutput, Tools};
 
 /// Kernel modules that let the ramdisk talk to a BMC.
@@ -144,11 +143,6 @@ impl HardwareManager for GenericHardwareManager {
         Ok(serde_json::to_value(inventory)?)
     }
 
-    fn collect_system_logs(&self, cx: &Cx<'_>) -> HwResult<()> {
-        logs::collect(self.collector.root(), cx);
-        Ok(())
-    }
-
     fn filter_device(&self, _cx: &Cx<'_>, device: Device) -> HwResult<Option<Device>> {
         Ok(Some(device))
     }
@@ -225,7 +219,7 @@ export_manager! {
     methods {
         initialize, list_network_interfaces, get_interface_info, get_ipv4_addr, get_cpus, get_memory,
         list_block_devices, get_bmc_address, get_bmc_v6address, get_bmc_mac, get_boot_info, get_system_vendor_info,
-        get_usb_devices, list_hardware_info, collect_system_logs, filter_device,
+        get_usb_devices, list_hardware_info, filter_device,
     }
 }
 

@@ -1,13 +1,12 @@
 //! Block devices from sysfs and the udev database, as upstream sees them through `lsblk` and pyudev.
 
-use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use ipa_plugin_api::error::{HwError, HwResult};
 use ipa_plugin_api::inventory::BlockDevice;
 
 use super::transport;
-use super::udev::{self, Properties, squeeze};
+use super::udev::{Properties, squeeze};
 use crate::root::Root;
 
 /// A block device with what the inventory does not show but root device selection and cleaning need.
@@ -76,34 +75,8 @@ pub fn list(root: &Root, wanted: Wanted) -> HwResult<Vec<Disk>> {
     Ok(found.into_iter().map(|(_, disk)| disk).collect())
 }
 
-/// What udev knows about every block device that is not empty, partitions included, by kernel name.
-pub fn udev_properties(root: &Root) -> Vec<(String, BTreeMap<String, String>)> {
-    let mut found = Vec::new();
-    let mut add = |name: &str, directory: &str| {
-        let number = root.trimmed(format!("{directory}/dev"));
-        let size = root.number(format!("{directory}/size"));
-        if let (Some(number), Some(1..)) = (number, size) {
-            found.push((name.to_owned(), udev::all_of_block(root, directory, &number)));
-        }
-    };
-    for name in root.names("sys/block").unwrap_or_default().iter().filter(|name| !is_in_memory(name)) {
-        let whole = format!("sys/block/{name}");
-        add(name, &whole);
-        for part in root.names(&whole).unwrap_or_default() {
-            if is_partition_of(&part, name) {
-                add(&part, &format!("{whole}/{part}"));
-            }
-        }
-    }
-    found
-}
-
-fn is_in_memory(name: &str) -> bool {
-    name.starts_with("ram") || name.starts_with("zram")
-}
-
 fn is_ignored(name: &str) -> bool {
-    name.starts_with("fd") || is_in_memory(name)
+    ["fd", "ram", "zram"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// `sda1` of `sda`, `nvme0n1p1` of `nvme0n1`.

@@ -1,6 +1,6 @@
 //! The udev database: what the rules of the running system found out about a device.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use crate::root::Root;
 
@@ -11,10 +11,7 @@ pub(super) struct Properties(HashMap<String, String>);
 impl Properties {
     /// The properties of the block device with this number, written `major:minor`; none if udev does not know it.
     pub(super) fn of_block(root: &Root, number: &str) -> Self {
-        Self::parse(&root.text(format!("run/udev/data/b{number}")).unwrap_or_default())
-    }
-
-    fn parse(text: &str) -> Self {
+        let text = root.text(format!("run/udev/data/b{number}")).unwrap_or_default();
         let property = |line: &str| {
             let (key, value) = line.strip_prefix("E:")?.split_once('=')?;
             Some((key.to_owned(), value.to_owned()))
@@ -36,25 +33,6 @@ impl Properties {
     pub(super) fn decoded(&self, key: &str) -> Option<String> {
         self.get(key).map(decode)
     }
-}
-
-/// All that udev can say about a block device, given its directory in sysfs and its number: what the kernel told when it
-/// came, and what the rules added.
-pub(super) fn all_of_block(root: &Root, directory: &str, number: &str) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::from([("SUBSYSTEM".to_owned(), "block".to_owned())]);
-    let uevent = root.attribute(format!("{directory}/uevent")).unwrap_or_default();
-    for (key, value) in uevent.lines().filter_map(|line| line.split_once('=')) {
-        let value = if key == "DEVNAME" { format!("/dev/{value}") } else { value.to_owned() };
-        all.insert(key.to_owned(), value);
-    }
-    let text = root.text(format!("run/udev/data/b{number}")).unwrap_or_default();
-    let links: Vec<String> =
-        text.lines().filter_map(|line| line.strip_prefix("S:")).map(|link| format!("/dev/{link}")).collect();
-    if !links.is_empty() {
-        all.insert("DEVLINKS".to_owned(), links.join(" "));
-    }
-    all.extend(Properties::parse(&text).0);
-    all
 }
 
 /// Replaces `\xNN` by the byte it stands for.
