@@ -14,6 +14,7 @@
 //! * [`vmedia`]: what a BMC's virtual drives tell it.
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
+//! * [`ironic`], [`inspect`]: what the agent says to Ironic. [`network`]: how the two find each other.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
 //! * [`ironic`], [`inspect`], [`mdns`]: what the agent says to Ironic, and how it finds one that nobody told it of.
 //! * [`tls`]: certificates and keys, for the API and for what the agent asks. [`power`]: the end of the machine's run.

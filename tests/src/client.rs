@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::tls;
+
 /// Longest time that one request may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -31,6 +33,8 @@ impl Client {
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            // Without any settings of TLS the client would ask for the process's.
+            .tls_backend_preconfigured(tls::trusting(b""))
             .build()
             .expect("a plain client");
         Self { http, base: base.to_owned(), token: token.to_owned() }

@@ -1,5 +1,6 @@
 //! A running host.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -31,6 +32,8 @@ pub struct Builder {
     token: Token,
     standalone: bool,
     own_network: bool,
+    port: u16,
+    inside: Vec<OsString>,
 }
 
 /// Where a host's token comes from.
@@ -80,6 +83,8 @@ impl Host {
             token: Token::Given,
             standalone: true,
             own_network: false,
+            port: 0,
+            inside: Vec::new(),
         }
     }
 
@@ -149,6 +154,11 @@ impl Host {
     /// The file with the token, if the host made one.
     pub fn token_file(&self) -> PathBuf {
         token_file(&self.plugins)
+    }
+
+    /// True if it has logged a line that has all these parts.
+    pub fn has_logged(&self, parts: &[&str]) -> bool {
+        self.log().lines().any(|line| parts.iter().all(|part| line.contains(part)))
     }
 
     /// Waits for a log line that has all these parts and gives it.
@@ -244,6 +254,19 @@ impl Builder {
         Self { own_network: true, ..self }
     }
 
+    /// Has it listen on this port instead of any free one.
+    #[must_use]
+    pub fn port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
+    /// Starts it by a program that becomes what its further arguments say.
+    #[must_use]
+    pub fn inside<S: AsRef<OsStr>>(mut self, program: &[S]) -> Self {
+        self.inside.extend(program.iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
     /// Gives it no token, so that it makes one.
     #[must_use]
     pub fn makes_token(self) -> Self {
@@ -278,16 +301,15 @@ impl Builder {
 
     /// Starts the host and returns at once. Its client works after [`Host::listens`].
     pub fn launch(self) -> Host {
-        let mut command = if self.own_network {
-            // It becomes the host, so the process number stays.
-            let mut unshare = Command::new("unshare");
-            unshare.args(["--net", "--mount", "--"]).arg(artifacts::host_binary());
-            unshare
-        } else {
-            Command::new(artifacts::host_binary())
-        };
+        // Each becomes the next, so the process number stays.
+        let own_network = ["unshare", "--net", "--mount", "--"].map(OsString::from);
+        let mut words = if self.own_network { own_network.to_vec() } else { Vec::new() };
+        words.extend(self.inside);
+        words.push(artifacts::host_binary().into_os_string());
+        let mut command = Command::new(words.remove(0));
+        command.args(words);
         command
-            .args(["run", "--listen-host", "127.0.0.1", "--listen-port", "0"])
+            .args(["run", "--listen-host", "127.0.0.1", "--listen-port", &self.port.to_string()])
             .arg("--plugin-dir")
             .arg(self.plugins.path())
             .arg("--config-file")

@@ -6,6 +6,7 @@
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
 //! * [`fake_ironic`] is the server that the host looks its node up at.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
+//! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -21,7 +22,9 @@ pub mod own_network;
 pub mod plugin_dir;
 pub mod processes;
 pub mod program;
+pub mod real_ironic;
 pub mod responder;
+mod tls;
 
 pub use client::{Answer, Client};
 pub use fake_ironic::FakeIronic;

@@ -15,8 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PEAK_KIB: u64 = 40 * 1024;
 const MACS: &str = "52%3A54%3A00%3A12%3A34%3A56%2C52%3A54%3A00%3A12%3A34%3A57";
 
-/// A machine with two network interfaces and a disk, whose step `work` takes until its deadline.
+/// A machine that serves plain HTTP, with two network interfaces and a disk. Its step `work` takes until its deadline.
 fn machine() -> PluginDir {
+    with_managers(PluginDir::with_acme()).with_config("[DEFAULT]\nenable_auto_tls = false\n")
+}
+
+fn with_managers(plugins: PluginDir) -> PluginDir {
     let interfaces = json!([
         {"name": "eth0", "mac_address": "52:54:00:12:34:56", "ipv4_address": "10.0.0.5"},
         {"name": "eth1", "mac_address": "52:54:00:12:34:57", "ipv4_address": null},
@@ -26,7 +30,7 @@ fn machine() -> PluginDir {
         "disks": [{"name": "/dev/sdb", "size": 10_u64 << 30}, {"name": "/dev/sda", "size": 8_u64 << 30}],
         "boot": {"current_boot_mode": "uefi", "pxe_interface": "01-52-54-00-12-34-56"},
     });
-    PluginDir::with_acme().with_puppet(
+    plugins.with_puppet(
         "aaaa",
         &json!({
             "list_network_interfaces": {"value": interfaces},
@@ -353,6 +357,19 @@ async fn an_inspection_that_ironic_refuses_does_not_stop_the_agent() {
     host.log_line(&["inspection failed", "Node could not be found."]);
 }
 
+/// A collector that fails spoils only its part. Its tool is in no package of Debian, so it is not on this machine.
+#[tokio::test]
+async fn what_a_collector_misses_is_told_with_what_the_others_found() {
+    let ironic = FakeIronic::start();
+    let host = host(&ironic).flag("--inspection-collectors").flag("extra-hardware,numa-topology,default").start();
+    let post = &ironic.wait_for(Api::Inspection, 1)[0];
+    let error = post.body["error"].as_str().unwrap_or_default();
+    assert!(error.contains("\n* failed to run hardware-detect utility"), "{}", post.body);
+    assert_eq!(post.body["inventory"]["hostname"], "host-1");
+    host.log_line(&["inspection failed", "hardware-detect"]);
+    ironic.wait_for(Api::Heartbeat, 1);
+}
+
 /// Whatever could be collected is posted, with what went wrong.
 #[tokio::test]
 async fn an_unknown_collector_is_told_to_ironic() {
@@ -464,4 +481,18 @@ async fn over_tls_only_a_trusted_ironic_is_believed() {
     let host = careless.flag("--insecure").start();
     ironic.next(Api::Heartbeat);
     host.assert_well().await;
+}
+
+/// With a manager that makes certificates the agent serves TLS, and tells Ironic whom to trust.
+#[tokio::test]
+async fn the_heartbeat_tells_the_certificate_that_the_agent_made() {
+    let ironic = FakeIronic::start();
+    let generic = ipa_tests::artifacts::plugin("ipa-generic");
+    let mut host = Host::with(with_managers(PluginDir::new().with(&generic))).with_ironic(&ironic.url()).launch();
+    host.listens();
+    let beat = &ironic.wait_for(Api::Heartbeat, 1)[0];
+    let pem = beat.body["agent_verify_ca"].as_str().unwrap_or_default();
+    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----\n") && !pem.contains("PRIVATE"), "{}", beat.body);
+    let port = host.address().rsplit_once(':').expect("with port").1;
+    assert_eq!(beat.body["callback_url"], format!("https://127.0.0.1:{port}"));
 }

@@ -54,7 +54,7 @@ options! {
     /// Curve of a made certificate
     tls_certificate_curve: String =
         Spec::choice("p384", &["p256", "p384", "p521"]).kernel("ipa-tls-certificate-curve");
-    /// Address to tell Ironic [found out]
+    /// Address to tell Ironic (found out)
     advertise_host: Option<String> = Spec::text().kernel("ipa-advertise-host");
     /// Port to tell Ironic
     advertise_port: u16 = Spec::port(9999).kernel("ipa-advertise-port");
@@ -76,7 +76,7 @@ options! {
     collect_lldp: bool = Spec::boolean(false).kernel("ipa-collect-lldp");
     /// Where inspection data go: URLs between commas, or mdns
     inspection_callback_url: Option<String> = Spec::text().kernel("ipa-inspection-callback-url");
-    /// Inspection collectors between commas [default,logs]
+    /// Inspection collectors between commas (default,logs)
     inspection_collectors: Option<String> = Spec::text().kernel("ipa-inspection-collectors");
     /// Seconds to wait for DHCP before inspection, 0 for none
     inspection_dhcp_wait_timeout: Duration = Spec::integer(60, 0).kernel("ipa-inspection-dhcp-wait-timeout");
@@ -90,7 +90,7 @@ options! {
     disk_wait_delay: Duration = Spec::integer(3, 0).kernel("ipa-disk-wait-delay");
     /// Accepts any server certificate
     insecure: bool = Spec::boolean(false).kernel("ipa-insecure");
-    /// Certificates to trust, PEM [the system's]
+    /// Certificates to trust, PEM (the system's)
     cafile: Option<PathBuf> = Spec::text();
     /// Client certificate, PEM; needs keyfile
     certfile: Option<PathBuf> = Spec::text();
@@ -121,7 +121,7 @@ options! {
         Spec::integer(10, 0).kernel("ipa-image-download-connection-retry-interval");
     /// Seconds for a whole download, 0 for no limit
     image_download_max_duration: Duration = Spec::integer(0, 0).kernel("ipa-image-download-max-duration");
-    /// Ironic API version as x.y [found out]
+    /// Ironic API version as x.y (found out)
     ironic_api_version: Option<String> = Spec::text().kernel("ipa-ironic-api-version");
     /// Form of lookup and heartbeat; passthru is that of 2015
     ironic_api: String = Spec::choice("v1", &["v1", "passthru", "auto"]).kernel("ipa-ironic-api");
@@ -210,7 +210,7 @@ options! {
     ]).kernel("ipa-mdns-allowed-addresses").within("mdns", "allowed_addresses");
     /// Questions by multicast DNS
     mdns_lookup_attempts: u32 = Spec::integer(3, 1).within("mdns", "lookup_attempts");
-    /// Addresses to ask from [all]
+    /// Addresses to ask from (all)
     mdns_interfaces: Vec<String> = Spec::list(&[]).within("mdns", "interfaces");
 
     /// Logs more

@@ -1,21 +1,28 @@
 //! The collectors: each adds members to the data that is posted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipa_plugin_api::error::HwResult;
 use serde_json::{Map, Value, json};
 use slog::warn;
 
-use super::{Inspection, pci};
+use super::{Inspection, numa, pci};
 use crate::agent::Agent;
 use crate::extensions;
 use crate::managers::{BoxFuture, CallContext, Managers};
 use crate::network;
+use crate::process::Request;
 
 /// Lines of the journal in the collected logs.
 const JOURNAL_LINES: u32 = 10_000;
 /// Smallest disk that an image is written to, in bytes.
 const SMALLEST_ROOT_DISK: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Longest run of `hardware-detect`; its benchmarks take minutes for each disk.
+const DETECT_DEADLINE: Duration = Duration::from_secs(3600);
+/// Most bytes of its output.
+const DETECT_LIMIT: usize = 8 * 1024 * 1024;
 
 /// What was collected, and what could not be.
 #[derive(Debug, Default)]
@@ -33,6 +40,8 @@ pub(super) const COLLECTORS: &[(&str, Collector)] = &[
     ("default", |agent, inspection, collection| Box::pin(default(agent, inspection, collection))),
     ("logs", |agent, _, collection| Box::pin(logs(agent, collection))),
     ("pci-devices", |agent, _, collection| Box::pin(pci_devices(agent, collection))),
+    ("numa-topology", |agent, _, collection| Box::pin(numa_topology(agent, collection))),
+    ("extra-hardware", |agent, inspection, collection| Box::pin(extra_hardware(agent, inspection, collection))),
     ("lldp", |agent, _, collection| Box::pin(method(agent, collection, "collect_lldp_data", "lldp_raw"))),
     ("usb-devices", |agent, _, collection| Box::pin(method(agent, collection, "get_usb_devices", "usb_devices"))),
 ];
@@ -97,6 +106,45 @@ async fn pci_devices(agent: &Arc<Agent>, collection: &mut Collection) -> Result<
             collection.data.insert("pci_devices".into(), devices.into());
         }
         Err(error) => collection.failures.push(format!("Failed to get list of PCI devices: {error}")),
+    }
+    Ok(())
+}
+
+/// A topology that cannot be read is left out and no failure, since machines without one are inspected too.
+async fn numa_topology(agent: &Arc<Agent>, collection: &mut Collection) -> Result<(), String> {
+    let topology = tokio::task::spawn_blocking(|| numa::topology(numa::SYSFS.as_ref())).await;
+    match topology.map_err(|error| error.to_string())? {
+        Ok(Some(topology)) => {
+            collection.data.insert("numa_topology".into(), topology);
+        }
+        Ok(None) => warn!(agent.log(), "no NUMA topology: this kernel knows of none"),
+        Err(error) => warn!(agent.log(), "no NUMA topology"; "error" => error),
+    }
+    Ok(())
+}
+
+/// What the tool `hardware-detect` finds, with the benchmarks that the kernel line asks for.
+async fn extra_hardware(
+    agent: &Arc<Agent>,
+    inspection: &Inspection,
+    collection: &mut Collection,
+) -> Result<(), String> {
+    let mut argv = vec!["hardware-detect"];
+    if let Some(benchmarks) = inspection.benchmarks.as_deref().filter(|benchmarks| !benchmarks.is_empty()) {
+        argv.push("--benchmark");
+        argv.extend(benchmarks.split(','));
+    }
+    let request = Request::new(argv).deadline(DETECT_DEADLINE).keep(DETECT_LIMIT);
+    let detected = match agent.runner().run(request).await {
+        Ok(output) => serde_json::from_slice(&output.stdout.into_bytes())
+            .map_err(|error| format!("JSON returned from hardware-detect cannot be decoded: {error}")),
+        Err(error) => Err(format!("failed to run hardware-detect utility: {error}")),
+    };
+    match detected {
+        Ok(detected) => {
+            collection.data.insert("data".into(), detected);
+        }
+        Err(error) => collection.failures.push(error),
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! together with what went wrong, and only then is the failure looked at.
 
 mod collectors;
+mod numa;
 mod pci;
 mod post;
 
@@ -32,6 +33,8 @@ pub struct Inspection {
     urls: Vec<Endpoint>,
     collectors: Vec<String>,
     addresses: AddressWait,
+    /// Benchmarks of the collector `extra-hardware`, with commas between them.
+    benchmarks: Option<String>,
 }
 
 /// The wait for IPv4 addresses before the inventory is read.
@@ -66,6 +69,7 @@ impl std::error::Error for InspectError {}
 
 impl Inspection {
     /// What these options ask for: nothing unless there is a callback address, or collectors and an API address.
+    /// `benchmarks` is the kernel parameter `ipa-inspection-benchmarks`.
     ///
     /// # Errors
     /// The callback address is none; the text names it.
@@ -74,6 +78,7 @@ impl Inspection {
         collectors: Option<&str>,
         api: &[Endpoint],
         addresses: AddressWait,
+        benchmarks: Option<String>,
     ) -> Result<Option<Self>, String> {
         let callback = callback.filter(|text| !text.trim().is_empty());
         let collectors = collectors.filter(|text| !text.trim().is_empty());
@@ -82,15 +87,15 @@ impl Inspection {
             None if collectors.is_some() => api.iter().map(|url| url.at(CALLBACK_PATH)).collect(),
             None => Vec::new(),
         };
-        Ok((!urls.is_empty()).then(|| Self { urls, ..Self::for_nobody(collectors, addresses) }))
+        Ok((!urls.is_empty()).then(|| Self { urls, ..Self::for_nobody(collectors, addresses, benchmarks) }))
     }
 
     /// One whose data are not posted.
-    pub fn for_nobody(collectors: Option<&str>, addresses: AddressWait) -> Self {
+    pub fn for_nobody(collectors: Option<&str>, addresses: AddressWait, benchmarks: Option<String>) -> Self {
         let collectors = collectors.filter(|text| !text.trim().is_empty());
         let names = collectors.unwrap_or(DEFAULT_COLLECTORS).split(',').map(str::trim);
         let collectors = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        Self { urls: Vec::new(), collectors, addresses }
+        Self { urls: Vec::new(), collectors, addresses, benchmarks }
     }
 
     /// Collects and posts. Gives the UUID of the node if Ironic told it.
@@ -169,7 +174,7 @@ mod tests {
 
     fn options(callback: Option<&str>, collectors: Option<&str>, api: &str) -> Option<Inspection> {
         let api = Endpoint::parse_list(api).expect("URLs");
-        Inspection::from_options(callback, collectors, &api, NO_WAIT).expect("good options")
+        Inspection::from_options(callback, collectors, &api, NO_WAIT, None).expect("good options")
     }
 
     fn urls(inspection: Option<Inspection>) -> String {
@@ -186,7 +191,7 @@ mod tests {
         let derived = "http://a:1/v1/continue_inspection https://b/api/v1/continue_inspection";
         assert_eq!(urls(options(None, Some("default"), api)), derived);
         assert_eq!(urls(options(Some("http://c/x,,http://d/y?z=1"), None, api)), "http://c/x http://d/y?z=1");
-        let bad = Inspection::from_options(Some("nowhere"), None, &[], NO_WAIT).expect_err("no URL");
+        let bad = Inspection::from_options(Some("nowhere"), None, &[], NO_WAIT, None).expect_err("no URL");
         assert!(bad.contains("inspection_callback_url") && bad.contains("nowhere"), "{bad}");
     }
 

@@ -29,9 +29,12 @@ pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
     causes[told..].join(": ")
 }
 
-/// An I/O error hides what it was made of from those who ask for its source.
+/// An I/O error hides what it was made of from those who ask for its source, and may be made of another one.
 fn tls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
-    cause.downcast_ref().or_else(|| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
+    match cause.downcast_ref::<io::Error>() {
+        Some(io) => tls_error(io.get_ref()?),
+        None => cause.downcast_ref(),
+    }
 }
 
 fn of_tls(error: &TlsError) -> String {
@@ -122,7 +125,7 @@ mod tests {
             (TlsError::AlertReceived(AlertDescription::ProtocolVersion), "tls_min_version"),
             (TlsError::AlertReceived(AlertDescription::CertificateRequired), "certfile and keyfile"),
         ] {
-            let text = sent(io::Error::other(error));
+            let text = sent(io::Error::other(io::Error::other(error)));
             assert!(text.starts_with("TLS: ") && text.contains(part), "{text}");
         }
         assert_eq!(sent(TlsError::DecryptError), "TLS: cannot decrypt peer's message");

@@ -103,7 +103,9 @@ where
         let why = match attempt().await {
             Attempt::Found(found, negotiated) => match found.token {
                 TokenAnswer::Taken if !token_held => {
-                    explain_taken_token(log, &found.uuid, without_token == 0);
+                    if without_token == 0 {
+                        explain_taken_token(log, &found.uuid);
+                    }
                     without_token += 1;
                     "Ironic has given this node's agent token to somebody else".to_owned()
                 }
@@ -133,10 +135,7 @@ where
 }
 
 /// The person at the console sees a machine that does nothing, and is to learn why.
-fn explain_taken_token(log: &Logger, uuid: &str, at_length: bool) {
-    if !at_length {
-        return;
-    }
+fn explain_taken_token(log: &Logger, uuid: &str) {
     error!(log, "Ironic says that the agent token of this node has been given out already, and this agent has none. \
         Either the agent was restarted without a reboot, or another machine uses one of this node's MAC addresses. \
         Without the token Ironic refuses this agent. Reboot the node through Ironic (not by hand), so that Ironic makes \

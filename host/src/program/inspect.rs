@@ -8,13 +8,13 @@ use std::time::Duration;
 use slog::{Logger, info, warn};
 use tokio::time::sleep;
 
-use super::inspection::{self, Plan};
+use super::inspection::{Plan, Wishes};
 use super::signals::Signals;
 use super::start::{self, Media, Told};
 use super::{Failure, discovery, session};
 use crate::agent::{Agent, Settings};
 use crate::cli::{InspectOptions, RunOptions};
-use crate::inspect::{InspectError, Inspection};
+use crate::inspect::InspectError;
 use crate::ironic::Client;
 use crate::plugins::Registry;
 use crate::random;
@@ -79,9 +79,7 @@ async fn inspect(agent: &Arc<Agent>, told: &Told, daemon: bool) -> Result<(), Fa
 
 /// For a person, or a program behind a pipe: nobody is to be told.
 async fn print(agent: &Arc<Agent>, told: &Told) -> Result<(), Failure> {
-    let collectors = told.config().inspection_collectors();
-    let inspection = Inspection::for_nobody(collectors.as_deref(), inspection::addresses(told));
-    let data = inspection.collect(agent).await;
+    let data = Wishes::of(told).for_nobody().collect(agent).await;
     println!("{}", serde_json::to_string_pretty(&data)?);
     match data.get("error").and_then(|error| error.as_str()) {
         Some(error) => Err(Failure::new(error.to_owned())),

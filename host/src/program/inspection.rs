@@ -15,12 +15,15 @@ pub(super) enum Plan {
     /// All is known; None if there is to be no inspection.
     Settled(Option<Inspection>),
     /// Multicast DNS is asked where the data go.
-    ByMdns {
-        /// What is asked for, and what the answer changes.
-        config: Arc<Config>,
-        /// The wait for addresses.
-        addresses: AddressWait,
-    },
+    ByMdns(Wishes),
+}
+
+/// What the options and the kernel line say of inspections.
+#[derive(Debug)]
+pub(super) struct Wishes {
+    config: Arc<Config>,
+    addresses: AddressWait,
+    benchmarks: Option<String>,
 }
 
 impl Plan {
@@ -29,11 +32,11 @@ impl Plan {
     /// # Errors
     /// The callback address is none.
     pub(super) fn new(told: &Told, api: &[Endpoint]) -> Result<Self, Failure> {
-        let (config, addresses) = (told.config(), addresses(told));
-        if discovery::is_asked_for(config.inspection_callback_url().as_deref()) {
-            return Ok(Self::ByMdns { config: config.clone(), addresses });
+        let wishes = Wishes::of(told);
+        if discovery::is_asked_for(wishes.config.inspection_callback_url().as_deref()) {
+            return Ok(Self::ByMdns(wishes));
         }
-        inspection(config, api, addresses).map(Self::Settled)
+        wishes.inspection(api).map(Self::Settled)
     }
 
     /// True if there is to be one.
@@ -48,25 +51,35 @@ impl Plan {
     pub(super) async fn settle(&self, logging: &Logging) -> Result<Option<Inspection>, Failure> {
         match self {
             Self::Settled(inspection) => Ok(inspection.clone()),
-            Self::ByMdns { config, addresses } => {
-                discovery::introspection(config, logging).await?;
-                inspection(config, &[], addresses.clone())
+            Self::ByMdns(wishes) => {
+                discovery::introspection(&wishes.config, logging).await?;
+                wishes.inspection(&[])
             }
         }
     }
 }
 
-/// How the inspection waits for addresses.
-pub(super) fn addresses(told: &Told) -> AddressWait {
-    let config = told.config();
-    AddressWait {
-        timeout: config.inspection_dhcp_wait_timeout(),
-        every: config.inspection_dhcp_all_interfaces(),
-        bootif: told.parameter("BOOTIF"),
+impl Wishes {
+    /// Those of this run.
+    pub(super) fn of(told: &Told) -> Self {
+        let config = told.config().clone();
+        let addresses = AddressWait {
+            timeout: config.inspection_dhcp_wait_timeout(),
+            every: config.inspection_dhcp_all_interfaces(),
+            bootif: told.parameter("BOOTIF"),
+        };
+        Self { config, addresses, benchmarks: told.parameter("ipa-inspection-benchmarks") }
     }
-}
 
-fn inspection(config: &Config, api: &[Endpoint], addresses: AddressWait) -> Result<Option<Inspection>, Failure> {
-    let (callback, collectors) = (config.inspection_callback_url(), config.inspection_collectors());
-    Inspection::from_options(callback.as_deref(), collectors.as_deref(), api, addresses).map_err(Failure::new)
+    /// One whose data are not posted.
+    pub(super) fn for_nobody(self) -> Inspection {
+        Inspection::for_nobody(self.config.inspection_collectors().as_deref(), self.addresses, self.benchmarks)
+    }
+
+    fn inspection(&self, api: &[Endpoint]) -> Result<Option<Inspection>, Failure> {
+        let (callback, collectors) = (self.config.inspection_callback_url(), self.config.inspection_collectors());
+        let (addresses, benchmarks) = (self.addresses.clone(), self.benchmarks.clone());
+        Inspection::from_options(callback.as_deref(), collectors.as_deref(), api, addresses, benchmarks)
+            .map_err(Failure::new)
+    }
 }

@@ -2,16 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
-use crate::Answer;
+use crate::{Answer, tls};
 
 /// The newest version of the API that is used here: `continue_inspection`'s nodes and service steps.
 const VERSION: &str = "1.95";
@@ -26,19 +22,11 @@ pub struct Api {
 }
 
 impl Api {
-    /// A client that trusts one authority only, and speaks nothing below TLS 1.3.
+    /// A client that trusts one authority only.
     pub(super) fn new(url: &str, authority: &Path) -> Self {
         let pem = fs::read(authority).unwrap_or_else(|error| panic!("{}: {error}", authority.display()));
-        let mut roots = RootCertStore::empty();
-        let certificate = CertificateDer::from_pem_slice(&pem).expect("it was written as PEM");
-        roots.add(certificate).expect("it is an authority's certificate");
-        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("the provider has TLS 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls::trusting(&pem))
             .timeout(PATIENCE)
             // A connection belongs to the runtime of the test that opened it.
             .pool_max_idle_per_host(0)

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::{artifacts, processes};
 
 pub use api::Api;
-pub use machine::Machine;
+pub use machine::{Machine, interface};
 pub use node::Node;
 
 /// Names the Python of an environment with Ironic.
