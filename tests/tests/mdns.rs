@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipa_tests::fake_ironic::{Api, Fault, NODE};
+use ipa_tests::host::Builder;
 use ipa_tests::own_network::{self, ADDRESS_V4, ADDRESS_V6};
 use ipa_tests::responder::{Responder, Service};
 use ipa_tests::{FakeIronic, Host, PluginDir, processes};
@@ -19,6 +20,11 @@ fn machine(config: &str) -> PluginDir {
     let inventory = json!({"interfaces": interfaces, "hostname": "host-1", "disks": []});
     let answers = json!({"list_network_interfaces": {"value": interfaces}, "list_hardware_info": {"value": inventory}});
     PluginDir::with_acme().with_puppet("aaaa", &answers).with_config(&format!("[mdns]\n{config}\n"))
+}
+
+/// An agent for an Ironic whose section `mdns` is this. None of its managers makes certificates.
+fn agent(config: &str) -> Builder {
+    Host::with(machine(config)).for_ironic().flag("--noenable-auto-tls")
 }
 
 /// A service on a server of ours.
@@ -53,11 +59,7 @@ async fn ironic_and_inspection_are_found_where_an_option_says_mdns() {
         service("baremetal-introspection", &ironic, &["protocol=http", "path=/inspector"]),
         service("baremetal", &ironic, &["protocol=http"]),
     ]);
-    let host = Host::with(machine("lookup_attempts = 5"))
-        .for_ironic()
-        .flag("--api-url=mdns")
-        .flag("--inspection-callback-url=mdns")
-        .start();
+    let host = agent("lookup_attempts = 5").flag("--api-url=mdns").flag("--inspection-callback-url=mdns").start();
     let post = &ironic.wait_for(Api::Unknown, 1)[0];
     assert_eq!(post.line, "POST /inspector/v1/continue");
     assert_eq!((&post.body["error"], &post.body["inventory"]["hostname"]), (&Value::Null, &json!("host-1")));
@@ -75,7 +77,7 @@ async fn by_default_nobody_is_asked() {
     }
     let ironic = ironic();
     let responder = Responder::announcing(vec![service("baremetal", &ironic, &["protocol=http"])]);
-    let host = Host::with(machine("")).for_ironic().start();
+    let host = agent("").start();
     host.log_line(&["neither ipa-api-url nor ipa-inspection-callback-url"]);
     assert_eq!(responder.asked(), []);
     let standalone = Host::with(machine("")).flag("--api-url=mdns").start();
@@ -89,17 +91,16 @@ async fn without_an_address_an_ironic_is_used_if_there_is_one() {
     if !own_network::enter("without_an_address_an_ironic_is_used_if_there_is_one") {
         return;
     }
-    let host = Host::with(machine("use_mdns = true\nlookup_attempts = 1")).for_ironic().start();
+    let host = agent("use_mdns = true\nlookup_attempts = 1").start();
     host.log_line(&["going on without an Ironic", "nobody answered"]);
     host.log_line(&["neither ipa-api-url nor ipa-inspection-callback-url"]);
 
     let ironic = ironic();
     let _responder = Responder::announcing(vec![service("baremetal", &ironic, &["protocol=http"])]);
-    let _host = Host::with(machine(&format!("use_mdns = true\ninterfaces = {ADDRESS_V4}"))).for_ironic().start();
+    let _host = agent(&format!("use_mdns = true\ninterfaces = {ADDRESS_V4}")).start();
     ironic.wait_for(Api::Heartbeat, 1);
 }
 
-/// By IPv6 alone, at a link-local address: reached through the interface of who said so.
 #[tokio::test]
 async fn ironic_is_found_by_ipv6() {
     if !own_network::enter("ironic_is_found_by_ipv6") {
@@ -109,10 +110,9 @@ async fn ironic_is_found_by_ipv6() {
     let mut announced = service("baremetal", &ironic, &["protocol=http"]);
     announced.addresses = addresses(&["::1", ADDRESS_V6]);
     let _responder = Responder::announcing_by_ipv6(vec![announced]);
-    let host = Host::with(machine("lookup_attempts = 5")).for_ironic().flag("--api-url=mdns").start();
+    let host = agent("lookup_attempts = 5").flag("--api-url=mdns").start();
     ironic.wait_for(Api::Heartbeat, 1);
-    let line = host.log_line(&["found by multicast DNS"]);
-    assert!(line.contains(&format!("http://[{ADDRESS_V6}]:")) && line.contains("from=fe80::"), "{line}");
+    host.log_line(&["found by multicast DNS", &format!("http://[{ADDRESS_V6}]:")]);
 }
 
 #[tokio::test]
@@ -132,12 +132,12 @@ async fn an_answer_sets_only_what_is_listed_and_refusals_are_logged() {
     ];
     let _responder = Responder::announcing(vec![service("baremetal", &ironic, &texts)]);
     let allowed = "allowed_overrides = global_request_id, listen_port, lookup_interval";
-    let host = Host::with(machine(allowed)).for_ironic().flag("--api-url=mdns").start();
+    let host = agent(allowed).flag("--api-url=mdns").start();
     assert_eq!(ironic.wait_for(Api::Lookup, 1)[0].header("x-openstack-request-id"), "req-9");
     host.log_line(&["has set an option", "global_request_id"]);
     for parts in [
-        ["ipa_insecure", "[mdns]allowed_overrides does not list insecure"],
-        ["ipa_agent_token", "[mdns]allowed_overrides does not list agent_token"],
+        ["not set", "insecure is not listed in [mdns]allowed_overrides"],
+        ["not set", "agent_token is not listed in [mdns]allowed_overrides"],
         ["ipa_listen_port", "allowed is a whole number"],
         ["hello", "their names begin with ipa_"],
         ["ipa_lookup_interval", "has no value"],
@@ -157,7 +157,7 @@ async fn an_ironic_in_a_foreign_network_is_refused_with_the_cure() {
     let mut far = service("baremetal", &ironic, &[]);
     far.addresses = addresses(&["203.0.113.9"]);
     let responder = Responder::announcing(vec![far]);
-    let mut host = Host::with(machine("lookup_attempts = 1")).for_ironic().flag("--api-url=mdns").launch();
+    let mut host = agent("lookup_attempts = 1").flag("--api-url=mdns").launch();
     assert_eq!(host.ended(PATIENCE).code(), Some(70), "{}", host.log());
     host.log_line(&["api_url is mdns, but", "203.0.113.9 is in no network that [mdns]allowed_addresses lists"]);
     drop(responder);
@@ -165,7 +165,7 @@ async fn an_ironic_in_a_foreign_network_is_refused_with_the_cure() {
     let mut named = service("baremetal", &ironic, &["protocol=http"]);
     named.host = "localhost";
     let _responder = Responder::announcing(vec![named]);
-    let mut host = Host::with(machine("lookup_attempts = 1")).for_ironic().flag("--api-url=mdns").launch();
+    let mut host = agent("lookup_attempts = 1").flag("--api-url=mdns").launch();
     assert_eq!(host.ended(PATIENCE).code(), Some(70), "{}", host.log());
     host.log_line(&["its host is localhost, which [mdns]allowed_addresses does not list"]);
 }
@@ -175,7 +175,7 @@ async fn where_nobody_answers_the_agent_ends_with_a_reason_or_by_signal() {
     if !own_network::enter("where_nobody_answers_the_agent_ends_with_a_reason_or_by_signal") {
         return;
     }
-    let launch = || Host::with(machine("lookup_attempts = 1")).for_ironic().flag("--api-url=mdns").launch();
+    let launch = || agent("lookup_attempts = 1").flag("--api-url=mdns").launch();
     let mut host = launch();
     assert_eq!(host.ended(PATIENCE).code(), Some(70), "{}", host.log());
     host.log_line(&["api_url is mdns, but", "nobody answered", "enable_mdns"]);
@@ -185,8 +185,8 @@ async fn where_nobody_answers_the_agent_ends_with_a_reason_or_by_signal() {
     host.signal(Signal::TERM);
     assert_eq!(host.ended(PATIENCE).code(), Some(0), "{}", host.log());
 
-    let absent = machine("lookup_attempts = 1\ninterfaces = 10.77.0.1, fd77::1");
-    let mut host = Host::with(absent).for_ironic().flag("--inspection-callback-url=mdns").launch();
+    let absent = "lookup_attempts = 1\ninterfaces = 10.77.0.1, fd77::1";
+    let mut host = agent(absent).flag("--inspection-callback-url=mdns").launch();
     assert_eq!(host.ended(PATIENCE).code(), Some(70), "{}", host.log());
     host.log_line(&["inspection_callback_url is mdns, but", "10.77.0.1: ", "that this machine does not have"]);
 }
@@ -212,7 +212,7 @@ async fn hostile_answers_cost_nothing_but_the_time_of_the_lookup() {
             _ => return None,
         })
     }));
-    let host = Host::with(machine("use_mdns = true\nlookup_attempts = 2")).for_ironic().flag("-d").start();
+    let host = agent("use_mdns = true\nlookup_attempts = 2").flag("-d").start();
     host.log_line(&["going on without an Ironic"]);
     assert!(responder.asked().len() >= 5, "{:?}", responder.asked());
     assert!(host.log().matches("malformed answer").count() >= 4, "{}", host.log());

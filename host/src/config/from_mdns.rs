@@ -61,7 +61,7 @@ impl Config {
             return Err(format!("{key}: this agent has no such option"));
         };
         if !allowed.iter().any(|option| option == name) {
-            return Err(format!("{key}: [mdns]allowed_overrides does not list {name}"));
+            return Err(format!("{name} is not listed in [mdns]allowed_overrides"));
         }
         let value = parameter.value.as_deref().ok_or_else(|| format!("{key} has no value"))?;
         let value = std::str::from_utf8(value).map_err(|_| format!("{key}: its value is no text"))?;
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(format!("{:?}", config.settings()), before);
         assert_eq!(overrides.taken, [""; 0]);
         assert_eq!(overrides.refused.len(), tries.len());
-        assert_eq!(overrides.refused[0], "\"ipa_insecure\": [mdns]allowed_overrides does not list insecure");
+        assert_eq!(overrides.refused[0], "insecure is not listed in [mdns]allowed_overrides");
         assert_eq!(overrides.refused[7], "\"ipa_allowed_overrides\": this agent has no such option");
         assert_eq!(overrides.refused[10], "\"insecure\": no option is called so; their names begin with ipa_");
         assert!(!overrides.refused.iter().any(|why| why.contains("known")), "{overrides:?}");
@@ -175,7 +175,7 @@ mod tests {
             [
                 "\"ipa_listen_port\" is \"70000\"; allowed is a whole number from 0 to 65535",
                 "\"ipa_debug\" has no value",
-                "\"ipa_ntp_server\": [mdns]allowed_overrides does not list ntp_server",
+                "ntp_server is not listed in [mdns]allowed_overrides",
             ]
         );
         assert!(config.insecure() && !config.debug());
