@@ -286,7 +286,10 @@ mod tests {
     async fn a_flood_ends_with_the_attempt() {
         let mut link = FakeLink::new(|_, id| {
             let from = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
-            (0..3000).map(|number| (number, service(id, [9, 9, 9, 9], true), from[number as usize % 3])).collect()
+            (0..3000)
+                .zip(from.into_iter().cycle())
+                .map(|(at, from)| (at, service(id, [9, 9, 9, 9], true), from))
+                .collect()
         });
         let (result, elapsed) = run(&mut link, 2).await;
         assert!(result.is_err());

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 
+use super::Parameter;
 use super::name::Name;
 
 /// Largest message, in bytes.
@@ -41,8 +42,8 @@ const FLUSH: u16 = 0x8000;
 pub(super) enum Data {
     /// An address of a host.
     Address(IpAddr),
-    /// The pairs of a service. A key without `=` has no value.
-    Pairs(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    /// The parameters of a service.
+    Pairs(Vec<Parameter>),
     /// Where a service is.
     Place {
         /// The host.
@@ -139,15 +140,15 @@ fn record(message: &[u8], start: usize) -> Result<(Option<Record>, usize), Malfo
 }
 
 /// Strings, each after its length. Of equal keys the first one counts, and a string without a key says nothing.
-fn pairs(mut content: &[u8]) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>, Malformed> {
-    let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+fn pairs(mut content: &[u8]) -> Result<Vec<Parameter>, Malformed> {
+    let mut pairs: Vec<Parameter> = Vec::new();
     while let Some((&length, rest)) = content.split_first() {
         let (string, rest) = rest.split_at_checked(usize::from(length)).ok_or(Malformed("a text leaves its record"))?;
         content = rest;
         let mut parts = string.splitn(2, |byte| *byte == b'=');
         let key = parts.next().unwrap_or_default();
-        if !key.is_empty() && pairs.iter().all(|(known, _)| known != key) {
-            pairs.push((key.to_vec(), parts.next().map(<[u8]>::to_vec)));
+        if !key.is_empty() && pairs.iter().all(|known| known.key != key) {
+            pairs.push(Parameter { key: key.to_vec(), value: parts.next().map(<[u8]>::to_vec) });
         }
     }
     Ok(pairs)
@@ -212,7 +213,7 @@ pub(super) mod tests {
         assert_eq!(place.name, Name::of("x._openstack._tcp.local."));
         assert_eq!(place.data, Data::Place { host: Name::of("ironic.local."), port: 6385 });
         let Data::Pairs(pairs) = &pairs.data else { panic!("{pairs:?}") };
-        assert_eq!(pairs[2], (b"ipa_debug".to_vec(), Some(b"1=2".to_vec())));
+        assert_eq!(pairs[2], Parameter { key: b"ipa_debug".to_vec(), value: Some(b"1=2".to_vec()) });
         assert_eq!(address.data, Data::Address([10, 0, 0, 5].into()));
     }
 
@@ -234,8 +235,10 @@ pub(super) mod tests {
     #[test]
     fn of_equal_keys_the_first_counts_and_a_key_may_have_no_value() {
         let read = |strings: &[&[u8]]| pairs(&text_of(strings)).expect("well formed");
-        let pair =
-            |key: &str, value: Option<&str>| (key.as_bytes().to_vec(), value.map(|value| value.as_bytes().to_vec()));
+        let pair = |key: &str, value: Option<&str>| Parameter {
+            key: key.as_bytes().to_vec(),
+            value: value.map(|value| value.as_bytes().to_vec()),
+        };
         assert_eq!(
             read(&[b"a=1", b"", b"=x", b"a=2", b"b", b"c="]),
             [pair("a", Some("1")), pair("b", None), pair("c", Some("")),]

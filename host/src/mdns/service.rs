@@ -18,7 +18,7 @@ const MOST_ADDRESSES: usize = 64;
 pub(super) struct Service {
     name: Name,
     place: Option<(Name, u16)>,
-    pairs: Option<Vec<(Vec<u8>, Option<Vec<u8>>)>>,
+    pairs: Option<Vec<Parameter>>,
     addresses: Vec<(Name, IpAddr)>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Service {
 pub(super) struct Announced {
     host: Name,
     port: u16,
-    pairs: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pairs: Vec<Parameter>,
     /// IPv4 first, as upstream has them.
     addresses: Vec<IpAddr>,
 }
@@ -93,11 +93,11 @@ impl Announced {
     ) -> Result<Found, String> {
         let address = self.choose(from, places, has_route, log).await?;
         let (mut protocol, mut path, mut parameters) = (None, None, Vec::new());
-        for (key, value) in self.pairs {
-            match key.as_slice() {
-                b"protocol" => protocol = value.filter(|value| !value.is_empty()),
-                b"path" => path = value,
-                _ => parameters.push(Parameter { key, value }),
+        for parameter in self.pairs {
+            match parameter.key.as_slice() {
+                b"protocol" => protocol = parameter.value.filter(|value| !value.is_empty()),
+                b"path" => path = parameter.value,
+                _ => parameters.push(parameter),
             }
         }
         let protocol = match protocol.as_deref() {
@@ -199,7 +199,10 @@ mod tests {
 
     /// A service on `host:port` with these addresses and pairs.
     fn service(host: &str, port: u16, addresses: &[&str], pairs: &[(&str, &str)]) -> Service {
-        let pair = |(key, value): &(&str, &str)| (key.as_bytes().to_vec(), Some(value.as_bytes().to_vec()));
+        let pair = |(key, value): &(&str, &str)| Parameter {
+            key: key.as_bytes().to_vec(),
+            value: Some(value.as_bytes().to_vec()),
+        };
         let mut records = vec![
             record(NAME, Data::Place { host: Name::of(host), port }),
             record(NAME, Data::Pairs(pairs.iter().map(pair).collect())),
@@ -281,7 +284,7 @@ mod tests {
     async fn what_remains_are_parameters() {
         let mut service = service("ironic.local.", 80, &["10.0.0.5"], &[("path", "/x"), ("ipa_debug", "1")]);
         // Said too late.
-        service.add(vec![record(NAME, Data::Pairs(vec![(b"ipa_insecure".to_vec(), None)]))]);
+        service.add(vec![record(NAME, Data::Pairs(vec![Parameter { key: b"ipa_insecure".to_vec(), value: None }]))]);
         let found = resolved(&service, DEFAULT, &[]).await.expect("usable");
         assert_eq!(found.parameters, [Parameter { key: b"ipa_debug".to_vec(), value: Some(b"1".to_vec()) }]);
     }
