@@ -13,6 +13,7 @@
 //! * [`program`]: the commands a person calls, and the agent's life. [`cli`] and [`config`]: what the agent is told, and by whom.
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
+//! * [`status_page`], [`metrics`]: the agent as people and Prometheus see it.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
 //! * [`tls`]: certificates and keys, for the API and for what the agent asks. [`power`]: the end of the machine's run.
 //! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines. [`root`]: the
@@ -28,11 +29,13 @@ pub mod errors;
 pub mod extensions;
 pub mod log;
 pub mod managers;
+pub mod metrics;
 pub mod plugins;
 pub mod power;
 pub mod process;
 pub mod program;
 pub mod root;
+pub mod status_page;
 #[cfg(test)]
 mod testing;
 pub mod tls;

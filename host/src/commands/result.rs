@@ -1,5 +1,7 @@
 //! One command and what has become of it.
 
+use std::time::{Duration, Instant, SystemTime};
+
 use bytes::Bytes;
 use ipa_plugin_api::error::{HwError, HwResult};
 use serde::Serialize;
@@ -26,11 +28,13 @@ pub enum Status {
 
 /// A command of the history.
 ///
-/// Once done it holds nothing but its JSON form, written once.
+/// Once done it holds little more than its JSON form, written once.
 #[derive(Debug)]
 pub struct Command {
     id: String,
     name: String,
+    started_at: SystemTime,
+    clock: Instant,
     call: CallContext,
     done: watch::Sender<Option<Done>>,
 }
@@ -39,6 +43,8 @@ pub struct Command {
 struct Done {
     status: Status,
     json: Bytes,
+    error: Option<Box<str>>,
+    took: Duration,
 }
 
 #[derive(Serialize)]
@@ -64,10 +70,17 @@ struct WireError<'a> {
 impl Command {
     /// A command that runs, under the name that the history shows.
     pub fn running(name: impl Into<String>, call: CallContext) -> Self {
-        Self { id: uuid::Uuid::new_v4().to_string(), name: name.into(), call, done: watch::Sender::new(None) }
+        Self {
+            id: uuid::Uuid::new_v4().to_string(),
+            name: name.into(),
+            started_at: SystemTime::now(),
+            clock: Instant::now(),
+            call,
+            done: watch::Sender::new(None),
+        }
     }
 
-    /// A command that is done.
+    /// A command that is done, and took no time to speak of.
     pub fn finished(name: impl Into<String>, outcome: HwResult<Value>) -> Self {
         let command = Self::running(name, CallContext::new());
         command.finish(outcome);
@@ -87,6 +100,21 @@ impl Command {
     /// Its state.
     pub fn status(&self) -> Status {
         self.done.borrow().as_ref().map_or(Status::Running, |done| done.status)
+    }
+
+    /// When it began, or for a synchronous one was done.
+    pub fn started_at(&self) -> SystemTime {
+        self.started_at
+    }
+
+    /// How long it took, or runs so far.
+    pub fn elapsed(&self) -> Duration {
+        self.done.borrow().as_ref().map_or_else(|| self.clock.elapsed(), |done| done.took)
+    }
+
+    /// Class and text of its error, if it failed.
+    pub fn error(&self) -> Option<String> {
+        self.done.borrow().as_ref()?.error.as_deref().map(str::to_owned)
     }
 
     /// True until it has ended.
@@ -115,10 +143,12 @@ impl Command {
             Err(error) => (Status::Failed, Some(errors::for_command(error)), Value::Null),
         };
         let json = self.json(status, error.as_ref(), &value, None);
+        let error = error.map(|error| format!("{}: {}", error.class(), error.details()).into_boxed_str());
+        let took = self.clock.elapsed();
         self.done.send_if_modified(|done| {
             let first = done.is_none();
             if first {
-                *done = Some(Done { status, json });
+                *done = Some(Done { status, json, error, took });
             }
             first
         });
