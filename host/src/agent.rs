@@ -219,25 +219,30 @@ impl Agent {
     /// # Errors
     /// The data is not what a lookup answers.
     pub async fn accept_node_info(&self, info: Value) -> HwResult<()> {
-        let uuid = info["node"]["uuid"].as_str().map(str::to_owned);
+        let node = info["node"].clone();
         match self.on_node_info.get() {
             Some(handler) => {
                 handler(info).await?;
-                if let Some(uuid) = uuid {
-                    self.set_node_uuid(&uuid);
-                }
+                self.note_node(&node);
                 Ok(())
             }
             None => Err(HwError::command_execution("the agent takes no node data before it has started")),
         }
     }
 
-    /// Notes which node this machine is.
-    pub fn set_node_uuid(&self, uuid: &str) {
-        *self.node_uuid.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::from(uuid));
+    /// Remembers the node that this machine is, as Ironic describes it, for the managers too.
+    pub async fn cache_node(&self, node: &Value) {
+        self.note_node(node);
+        self.managers.cache_node(node.clone()).await;
     }
 
-    /// The node that this machine is, if that is known yet.
+    fn note_node(&self, node: &Value) {
+        if let Some(uuid) = node["uuid"].as_str() {
+            *self.node_uuid.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::from(uuid));
+        }
+    }
+
+    /// The uuid of the node that this machine is, if that is known yet.
     pub fn node_uuid(&self) -> Option<Arc<str>> {
         self.node_uuid.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

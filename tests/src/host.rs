@@ -68,7 +68,7 @@ impl Host {
 
     /// Where it listens, for example `127.0.0.1:40123`.
     pub fn address(&self) -> &str {
-        self.address.trim_start_matches("http://")
+        self.address.trim_start_matches("http://").trim_start_matches("https://")
     }
 
     /// Its process number.
@@ -223,9 +223,9 @@ impl Builder {
         let stderr = child.stderr.take().expect("piped");
         let reader = log.clone();
         std::thread::spawn(move || reader.read(BufReader::new(stderr)));
-        let listening = log.wait(START, |line| line.contains("listening on http://"));
+        let listening = log.wait(START, |line| line.contains("listening on http"));
         let address = listening.as_deref().and_then(|line| {
-            let start = line.find("http://")?;
+            let start = line.find("http")?;
             Some(line[start..].split([' ', '"']).next().unwrap_or_default().trim_end_matches('/').to_owned())
         });
         let address = address.unwrap_or_default();

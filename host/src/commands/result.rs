@@ -33,10 +33,24 @@ pub enum Status {
 pub struct Command {
     id: String,
     name: String,
-    started_at: SystemTime,
-    clock: Instant,
+    begin: Begin,
     call: CallContext,
     done: watch::Sender<Option<Done>>,
+}
+
+/// When a command began.
+#[derive(Debug, Clone, Copy)]
+pub struct Begin {
+    at: SystemTime,
+    /// Durations are taken from this one, since the other may be set.
+    clock: Instant,
+}
+
+impl Begin {
+    /// This moment.
+    pub fn now() -> Self {
+        Self { at: SystemTime::now(), clock: Instant::now() }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -68,23 +82,20 @@ struct WireError<'a> {
 }
 
 impl Command {
-    /// A command that runs, under the name that the history shows.
+    /// A command that begins to run, under the name that the history shows.
     pub fn running(name: impl Into<String>, call: CallContext) -> Self {
-        Self {
-            id: uuid::Uuid::new_v4().to_string(),
-            name: name.into(),
-            started_at: SystemTime::now(),
-            clock: Instant::now(),
-            call,
-            done: watch::Sender::new(None),
-        }
+        Self::begun(name.into(), Begin::now(), call)
     }
 
-    /// A command that is done, and took no time to speak of.
-    pub fn finished(name: impl Into<String>, outcome: HwResult<Value>) -> Self {
-        let command = Self::running(name, CallContext::new());
+    /// A command that is done.
+    pub fn finished(name: impl Into<String>, begin: Begin, outcome: HwResult<Value>) -> Self {
+        let command = Self::begun(name.into(), begin, CallContext::new());
         command.finish(outcome);
         command
+    }
+
+    fn begun(name: String, begin: Begin, call: CallContext) -> Self {
+        Self { id: uuid::Uuid::new_v4().to_string(), name, begin, call, done: watch::Sender::new(None) }
     }
 
     /// Its identifier, a version 4 uuid.
@@ -102,14 +113,14 @@ impl Command {
         self.done.borrow().as_ref().map_or(Status::Running, |done| done.status)
     }
 
-    /// When it began, or for a synchronous one was done.
+    /// When it began.
     pub fn started_at(&self) -> SystemTime {
-        self.started_at
+        self.begin.at
     }
 
     /// How long it took, or runs so far.
     pub fn elapsed(&self) -> Duration {
-        self.done.borrow().as_ref().map_or_else(|| self.clock.elapsed(), |done| done.took)
+        self.done.borrow().as_ref().map_or_else(|| self.begin.clock.elapsed(), |done| done.took)
     }
 
     /// Class and text of its error, if it failed.
@@ -144,7 +155,7 @@ impl Command {
         };
         let json = self.json(status, error.as_ref(), &value, None);
         let error = error.map(|error| format!("{}: {}", error.class(), error.details()).into_boxed_str());
-        let took = self.clock.elapsed();
+        let took = self.begin.clock.elapsed();
         self.done.send_if_modified(|done| {
             let first = done.is_none();
             if first {
@@ -226,20 +237,21 @@ mod tests {
 
     #[test]
     fn errors_have_four_members_and_a_mismatch_its_own_status() {
-        let failed = Command::finished("a.b", Err(HwError::other("OSError", "no such controller")));
+        let failed = Command::finished("a.b", Begin::now(), Err(HwError::other("OSError", "no such controller")));
         assert_eq!(
             parsed(&failed)["command_error"],
             json!({"type": "CommandExecutionError", "code": 500, "message": "Command execution failed",
                 "details": "no such controller"})
         );
-        let mismatch = Command::finished("execute_clean_step", Err(errors::version_mismatch("{}", "{'a': '1'}")));
+        let mismatch =
+            Command::finished("execute_clean_step", Begin::now(), Err(errors::version_mismatch("{}", "{'a': '1'}")));
         assert_eq!(parsed(&mismatch)["command_status"], "CLEAN_VERSION_MISMATCH");
         assert_eq!(mismatch.status(), Status::VersionMismatch);
     }
 
     #[test]
     fn the_first_end_counts() {
-        let command = Command::finished("x", Ok(Value::Null));
+        let command = Command::finished("x", Begin::now(), Ok(Value::Null));
         command.finish(Err(HwError::cleaning("late")));
         assert_eq!(command.status(), Status::Succeeded);
     }

@@ -42,6 +42,8 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
         read_only: options.read_only,
         agent_token: agent_token(&options, &told, &log)?,
         clock,
+        no_status_page: !told.switch("enable_status_page", true)?,
+        no_metrics: !told.switch("enable_metrics", true)?,
         ..Settings::default()
     };
     let agent = Agent::new(settings, registry.clone(), runner, logging);

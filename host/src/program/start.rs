@@ -47,13 +47,19 @@ impl Told {
         self.files.get(section, key)
     }
 
+    /// A switch of the configuration files.
+    pub(super) fn switch(&self, key: &str, default: bool) -> Result<bool, Failure> {
+        match self.file("DEFAULT", key) {
+            Some(text) => {
+                boolean::parse(text).ok_or_else(|| Failure::new(format!("{key} is {text:?}; it is true or false")))
+            }
+            None => Ok(default),
+        }
+    }
+
     /// How the clocks are set.
     pub(super) fn clock(&self) -> Result<ClockOptions, Failure> {
-        let must_be_set = match self.file("DEFAULT", "fail_if_clock_not_set") {
-            Some(text) => boolean::parse(text)
-                .ok_or_else(|| Failure::new(format!("fail_if_clock_not_set is {text:?}; it is true or false")))?,
-            None => false,
-        };
+        let must_be_set = self.switch("fail_if_clock_not_set", false)?;
         let server = self.file("DEFAULT", "ntp_server").or_else(|| self.kernel("ipa-ntp-server"));
         Ok(ClockOptions { ntp_server: server.map(str::to_owned), must_be_set })
     }

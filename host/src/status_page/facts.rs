@@ -104,7 +104,13 @@ impl Facts {
             plugins: serde_json::from_value(agent.managers().describe()).ok(),
             commands: all.iter().rev().take(COMMANDS).map(past).collect(),
             older: all.len().saturating_sub(COMMANDS),
-            log: agent.logging().ring().newest(LINES, is_public).iter().map(|line| harmless(line)).collect(),
+            log: agent
+                .logging()
+                .ring()
+                .newest(LINES, is_public)
+                .iter()
+                .map(|line| harmless(without_result(line)))
+                .collect(),
         }
     }
 }
@@ -112,6 +118,11 @@ impl Facts {
 /// True for lines of the levels from INFO up. Debug lines have the parameters of commands.
 fn is_public(line: &str) -> bool {
     !matches!(line.split(' ').nth(1), Some("DEBUG" | "TRACE"))
+}
+
+/// A line without the result of a command, which takes the token to read.
+fn without_result(line: &str) -> &str {
+    line.split_once(" result=").map_or(line, |(line, _)| line)
 }
 
 /// A text without secrets, and not too long.

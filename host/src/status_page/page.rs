@@ -121,7 +121,7 @@ fn managers(page: &mut String, plugins: Option<&plugins::Status>) -> fmt::Result
     for left in &plugins.left_out {
         let (class, cause, cure) =
             (if left.unsupported { "dim" } else { "bad" }, &left.refusal.cause, &left.refusal.cure);
-        writeln!(page, "<p class=\"{class}\">{} is not used: {}. {}</p>", Text(&left.file), Text(cause), Text(cure))?;
+        writeln!(page, "<p class=\"{class}\">{} is not used: {}; {}</p>", Text(&left.file), Text(cause), Text(cure))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use warp::http::HeaderValue;
 
 use super::*;
 use crate::agent::{Heartbeat, Settings};
-use crate::commands::Engine;
+use crate::commands::{Begin, Command, Engine};
 use crate::testing::{FakeManagers, TOKEN, agent_and_managers};
 
 /// Text that tries all that text can try.
@@ -25,7 +25,7 @@ fn agent() -> (Arc<Agent>, Arc<FakeManagers>) {
     (agent, managers)
 }
 
-async fn run(agent: &Arc<Agent>, name: &str, params: Value) -> Arc<crate::commands::Command> {
+async fn run(agent: &Arc<Agent>, name: &str, params: Value) -> Arc<Command> {
     let Value::Object(params) = params else { panic!("params are an object") };
     Engine::execute(agent, name.into(), params).await.unwrap()
 }
@@ -42,7 +42,7 @@ async fn the_page_says_who_what_and_how() {
         "cause": "it is empty", "cure": "install it again"});
     *managers.described.lock().unwrap() =
         json!({"directory": "/p", "managers": [manager("acme", "quarantined")], "left_out": [left]});
-    agent.set_node_uuid("5c6b1a3e-1111-2222-3333-444455556666");
+    agent.cache_node(&json!({"uuid": "5c6b1a3e-1111-2222-3333-444455556666"})).await;
     let time = SystemTime::now() - Duration::from_secs(61);
     agent.note_heartbeat(Heartbeat { time, answer: "202 Accepted".into() });
     run(&agent, "probe.fail", json!({})).await;
@@ -65,7 +65,7 @@ async fn the_page_says_who_what_and_how() {
         "acme (libacme.so)",
         "712 KiB",
         "<span class=\"bad\">quarantined</span>: it died twice",
-        "bad.so is not used: it is empty. install it again",
+        "bad.so is not used: it is empty; install it again",
         "<td data-name=\"Status\" class=\"bad\">failed</td>",
         "ClockSyncError: no time",
         "asynchronous command started command=execute_clean_step",
@@ -105,13 +105,13 @@ async fn hostile_text_stays_text_wherever_it_comes_from() {
     let left = json!({"file": EVIL, "name": EVIL, "version": EVIL, "unsupported": true, "cause": EVIL, "cure": EVIL});
     *managers.described.lock().unwrap() = json!({"directory": EVIL, "managers": [row], "left_out": [left]});
     agent.mark_started();
-    agent.set_node_uuid(EVIL);
+    agent.cache_node(&json!({"uuid": EVIL})).await;
     agent.note_heartbeat(Heartbeat { time: SystemTime::now(), answer: EVIL.into() });
     info!(agent.log(), "{}", EVIL; "key" => EVIL);
     let history = agent.engine().history();
     let error = ipa_plugin_api::error::HwError::cleaning(EVIL);
-    history.record(Arc::new(crate::commands::Command::finished(EVIL, Err(error))));
-    let running = Arc::new(crate::commands::Command::running(EVIL, crate::managers::CallContext::new()));
+    history.record(Arc::new(Command::finished(EVIL, Begin::now(), Err(error))));
+    let running = Arc::new(Command::running(EVIL, crate::managers::CallContext::new()));
     running.call().report(1, EVIL);
     history.record(running);
     let page = render(&agent, EVIL);
@@ -132,6 +132,7 @@ async fn hostile_text_stays_text_wherever_it_comes_from() {
 async fn no_secret_is_on_the_page() {
     let (agent, _) = agent();
     info!(agent.log(), "GET /v1/commands/?agent_token={}", TOKEN; "rescue_password" => "hunter2");
+    info!(agent.log(), "command completed"; "result" => "{\"private\": \"hunter1\"}");
     info!(agent.log(), "fetching https://user:hunter3@store.example/i?temp_url_sig=hunter4");
     debug!(agent.log(), "executing command params={{\"anything\": \"hunter5\"}}");
     agent.note_heartbeat(Heartbeat {
@@ -139,7 +140,7 @@ async fn no_secret_is_on_the_page() {
         answer: format!("400: {{\"agent_token\": \"{TOKEN}\"}}"),
     });
     let error = ipa_plugin_api::error::HwError::image_download("https://h/?sig=hunter6: 403");
-    agent.engine().history().record(Arc::new(crate::commands::Command::finished("x", Err(error))));
+    agent.engine().history().record(Arc::new(Command::finished("x", Begin::now(), Err(error))));
     let page = render(&agent, "http");
     assert!(page.contains("store.example") && page.contains("https://h/?&lt;...&gt; 403"), "{page}");
     assert!(!page.contains("hunter") && !page.contains(TOKEN), "{page}");
@@ -151,7 +152,7 @@ async fn a_long_run_has_a_page_of_bounded_size() {
     for index in 0..1000 {
         info!(agent.log(), "line {index} {}", "x".repeat(5000));
         let error = ipa_plugin_api::error::HwError::cleaning("y".repeat(100_000));
-        agent.engine().history().record(Arc::new(crate::commands::Command::finished(format!("c{index}"), Err(error))));
+        agent.engine().history().record(Arc::new(Command::finished(format!("c{index}"), Begin::now(), Err(error))));
     }
     let page = render(&agent, "http");
     assert!(page.len() < 150_000, "{} bytes", page.len());
