@@ -28,6 +28,7 @@ pub struct Builder {
     plugins: PluginDir,
     flags: Vec<String>,
     makes_token: bool,
+    own_network: bool,
 }
 
 /// A host that listens. Dropping it kills it and fails the test if a process of it is left.
@@ -58,7 +59,7 @@ struct Lines {
 impl Host {
     /// A host with a plugin directory, standalone, on a free port of the loopback interface.
     pub fn with(plugins: PluginDir) -> Builder {
-        Builder { plugins, flags: Vec::new(), makes_token: false }
+        Builder { plugins, flags: Vec::new(), makes_token: false, own_network: false }
     }
 
     /// Its client.
@@ -84,6 +85,16 @@ impl Host {
     /// Its control socket.
     pub fn control_socket(&self) -> PathBuf {
         control_socket(&self.plugins)
+    }
+
+    /// Runs a program in the network namespace of a host that was started [`in_own_network`](Builder::in_own_network),
+    /// and gives what it writes to standard output, or, if it fails, to standard error.
+    pub fn in_its_network(&self, argv: &[&str]) -> Result<String, String> {
+        let mut command = Command::new("nsenter");
+        command.args(["--net", "--mount", "--target", &self.id().to_string(), "--"]).args(argv);
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
     /// Its plugin directory.
@@ -192,6 +203,13 @@ impl Builder {
         self.flag("--deadline").flag(&format!("{name}={seconds}"))
     }
 
+    /// Gives it a network namespace of its own, in which there is only a loopback interface, and that is down. The
+    /// [`Client`] cannot reach it there.
+    #[must_use]
+    pub fn in_own_network(self) -> Self {
+        Self { own_network: true, ..self }
+    }
+
     /// Gives it no token, so that it makes one.
     #[must_use]
     pub fn makes_token(self) -> Self {
@@ -200,7 +218,14 @@ impl Builder {
 
     /// Starts the host and returns once it listens.
     pub fn start(self) -> Host {
-        let mut command = Command::new(artifacts::host_binary());
+        let mut command = if self.own_network {
+            // It becomes the host, so the process number stays.
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--net", "--mount", "--"]).arg(artifacts::host_binary());
+            unshare
+        } else {
+            Command::new(artifacts::host_binary())
+        };
         command
             .args(["run", "--standalone", "--listen-host", "127.0.0.1", "--listen-port", "0"])
             .arg("--plugin-dir")

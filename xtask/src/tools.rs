@@ -37,6 +37,8 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("udevadm", "udev"),
     tool("ip", "iproute2"),
     tool("setpriv", "util-linux"),
+    tool("nsenter", "util-linux"),
+    tool("curl", "curl"),
 ];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];

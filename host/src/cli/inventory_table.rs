@@ -7,34 +7,21 @@ use serde_json::Value;
 /// A table of the inventory; what is unknown is left out.
 pub fn render(inventory: &Value) -> String {
     let mut out = String::new();
-    let text = |value: &Value| match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => printable(text),
-        other => other.to_string(),
-    };
+    let text = |value: &Value| known(value).unwrap_or_else(|| "-".to_owned());
     let mut line = |name: &str, value: String| {
         let _ = writeln!(out, "{name:<10} {value}");
     };
     let vendor = &inventory["system_vendor"];
-    let machine = ["manufacturer", "product_name"].map(|key| text(&vendor[key])).join(" ");
-    line("Machine", format!("{machine}, serial {}", text(&vendor["serial_number"])));
-    let firmware = &vendor["firmware"];
-    let built = ["vendor", "version", "build_date"].map(|key| text(&firmware[key])).join(" ");
-    line("Firmware", format!("{built}, boots by {}", text(&inventory["boot"]["current_boot_mode"])));
+    let serial = known(&vendor["serial_number"]).map(|serial| format!(", serial {serial}"));
+    line("Machine", words(vendor, &["manufacturer", "product_name"]) + &serial.unwrap_or_default());
+    let firmware = words(&vendor["firmware"], &["vendor", "version", "build_date"]);
+    line("Firmware", format!("{firmware}, boots by {}", text(&inventory["boot"]["current_boot_mode"])));
     line("Hostname", text(&inventory["hostname"]));
     let cpu = &inventory["cpu"];
-    line(
-        "CPU",
-        format!(
-            "{} x {} ({}), {} socket(s), {} MHz",
-            text(&cpu["count"]),
-            text(&cpu["model_name"]),
-            text(&cpu["architecture"]),
-            text(&cpu["socket_count"]),
-            text(&cpu["frequency"]),
-        ),
-    );
+    let mut parts = vec![format!("{} x {}", text(&cpu["count"]), words(cpu, &["model_name", "architecture"]))];
+    parts.extend(known(&cpu["socket_count"]).map(|count| format!("{count} socket(s)")));
+    parts.extend(known(&cpu["frequency"]).map(|frequency| format!("{frequency} MHz")));
+    line("CPU", parts.join(", "));
     let memory = &inventory["memory"];
     let installed = memory["physical_mb"].as_u64().map(|mib| format!(", {} installed", size(mib << 20)));
     line(
@@ -63,6 +50,22 @@ pub fn render(inventory: &Value) -> String {
     });
     out.push_str(&columns("Interfaces", &["name", "mac", "ipv4", "ipv6", "link", "speed", "driver"], &nics));
     out
+}
+
+/// A value as text, unless it says nothing.
+fn known(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(printable(text)),
+        other => Some(other.to_string()),
+    }
+}
+
+/// What is known of some members, in one line.
+fn words(object: &Value, keys: &[&str]) -> String {
+    let known: Vec<String> = keys.iter().filter_map(|key| known(&object[*key])).collect();
+    if known.is_empty() { "unknown".to_owned() } else { known.join(" ") }
 }
 
 /// A heading and rows whose columns are as wide as their widest cell.
@@ -118,7 +121,7 @@ mod tests {
             "interfaces": [],
         });
         let page = render(&inventory);
-        assert!(page.contains("Machine    QEMU Standard PC, serial -\n"), "{page}");
+        assert!(page.contains("Machine    QEMU Standard PC\n"), "{page}");
         assert!(page.contains("Memory     3.8 GiB, 4.0 GiB installed\n"), "{page}");
         assert!(page.contains("  /dev/vda  20.0 GiB  rotating  virtio     evil?[2J  -\n"), "{page}");
         assert!(page.contains("BMC        none found") && page.contains("Interfaces: none"), "{page}");
@@ -127,6 +130,7 @@ mod tests {
 
     #[test]
     fn an_empty_object_is_no_crash() {
-        assert!(render(&json!({})).contains("Disks: none"));
+        let page = render(&json!({}));
+        assert!(page.contains("Disks: none") && page.contains("Machine    unknown\n"), "{page}");
     }
 }

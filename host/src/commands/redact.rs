@@ -7,10 +7,10 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value;
 
 /// Longest text of one value in a log line, in bytes.
-const LIMIT: usize = 4096;
+const LIMIT: usize = 1024;
 const HIDDEN: &str = "<...>";
 
-/// A JSON value for logs: large and secret members are replaced by `<...>`, and the text is cut at 4 KiB.
+/// A JSON value for logs: large and secret members are replaced by `<...>`, and the text is cut at 1 KiB.
 ///
 /// Nothing is computed before it is displayed, so that a record below the log level costs nothing.
 #[derive(Debug, Clone, Copy)]

@@ -18,7 +18,6 @@ use super::{manifest, trust};
 
 /// Imports by which a plugin can leave the paths the host prepared for it.
 const NOTEWORTHY: &[(&str, &str)] = &[
-    ("exit", "ends its worker"),
     ("_exit", "ends its worker"),
     ("quick_exit", "ends its worker"),
     ("fork", "makes processes the host does not know"),
@@ -37,6 +36,9 @@ const NOTEWORTHY: &[(&str, &str)] = &[
     ("setrlimit", "changes its limits"),
     ("reboot", "can reboot the machine"),
 ];
+
+/// Functions that every Rust library runs when it is loaded.
+const USUAL_CONSTRUCTORS: u64 = 2;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -82,7 +84,7 @@ pub struct Report {
     pub glibc_here: Option<String>,
     /// Imports that are worth knowing, and what they mean.
     pub imports: Vec<(String, String)>,
-    /// True if code of it runs as soon as it is loaded.
+    /// True if code of it runs as soon as it is loaded, beside what every Rust library runs.
     pub constructors: bool,
     /// Programs that its manifest names.
     pub tools: Vec<Need>,
@@ -194,7 +196,7 @@ impl Report {
             .filter(|(name, _)| imported(name))
             .map(|(name, meaning)| ((*name).to_owned(), (*meaning).to_owned()))
             .collect();
-        self.constructors = dynamic.has_constructors();
+        self.constructors = dynamic.constructors() > USUAL_CONSTRUCTORS;
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Skipped {
 pub struct Explanation {
     /// The method.
     pub method: String,
+    /// True if all are asked and their answers joined, as for lists of steps; false if the first answer ends the search.
+    pub all: bool,
     /// In the order in which they are asked.
     pub asked: Vec<Asked>,
     /// The others.
@@ -81,7 +83,12 @@ pub(crate) fn of(host: &Host, left_out: &[LeftOut], method: &str) -> Explanation
     } else {
         format!("HardwareManagerMethodNotFound: Could not find method: {method}")
     };
-    Explanation { method: method.to_owned(), asked, skipped, otherwise }
+    Explanation { method: method.to_owned(), all: asks_all(method), asked, skipped, otherwise }
+}
+
+/// True for methods that the agent dispatches to all managers.
+fn asks_all(method: &str) -> bool {
+    surface::listed_kind(method).is_some() || method == "collect_system_logs"
 }
 
 fn absence(method: &str) -> String {
@@ -116,10 +123,12 @@ fn note(manifest: &Manifest, method: &str, presence: Presence, quarantined: Opti
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}\n", self.method)?;
-        if self.asked.is_empty() {
-            writeln!(f, "Nobody is asked.")?;
-        } else {
-            writeln!(f, "Asked in this order (larger support first, then class name), until one answers:")?;
+        match (self.asked.is_empty(), self.all) {
+            (true, _) => writeln!(f, "Nobody is asked.")?,
+            (false, true) => writeln!(f, "All are asked, in this order (larger support first, then class name):")?,
+            (false, false) => {
+                writeln!(f, "Asked in this order (larger support first, then class name), until one answers:")?;
+            }
         }
         for (place, asked) in self.asked.iter().enumerate() {
             writeln!(
@@ -138,6 +147,9 @@ impl fmt::Display for Explanation {
         }
         for skipped in &self.skipped {
             writeln!(f, "  {}: {}", skipped.name, skipped.reason)?;
+        }
+        if self.all && !self.asked.is_empty() {
+            return Ok(());
         }
         writeln!(f, "\nIf none answers: {}", self.otherwise)
     }
@@ -158,6 +170,7 @@ mod tests {
         };
         let explanation = Explanation {
             method: "wipe".into(),
+            all: false,
             asked: vec![asked],
             skipped: vec![Skipped { name: "other".into(), reason: absence("wipe") }],
             otherwise: "HardwareManagerMethodNotFound".into(),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ipa_plugin_api::error::HwResult;
 use serde_json::{Value, json};
-use slog::{Logger, error, info, warn};
+use slog::{Logger, debug, error, info, warn};
 use tokio::task::JoinSet;
 
 use super::dispatch::{self, After};
@@ -218,14 +218,18 @@ impl Managers for Registry {
 
     fn cache_node<'a>(&'a self, node: Value) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let uuid = node.get("uuid").cloned().unwrap_or_default();
-            if !self.host.set_node(node) {
-                return;
-            }
+            let uuid = node.get("uuid").and_then(Value::as_str).map(str::to_owned);
+            let changed = self.host.set_node(node);
+            // A node without uuid is nobody's: Ironic never sends one.
+            let Some(uuid) = uuid.filter(|_| changed) else { return };
             info!(self.host.logger, "cached node {uuid}, waiting for its root device");
             // Its hints may name another disk than those that were waited for before.
-            if let Err(error) = self.dispatch(&CallContext::new(), "wait_for_disks", json!({})).await {
-                warn!(self.host.logger, "waiting for the root device failed: {error}");
+            match self.dispatch(&CallContext::new(), "wait_for_disks", json!({})).await {
+                Ok(_) => {}
+                Err(error) if error.class() == "HardwareManagerMethodNotFound" => {
+                    debug!(self.host.logger, "no manager can tell the root device, so it was not waited for");
+                }
+                Err(error) => warn!(self.host.logger, "waiting for the root device failed: {error}"),
             }
         })
     }

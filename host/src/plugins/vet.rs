@@ -33,9 +33,10 @@ pub(crate) fn vet(directory: &trust::Directory, path: PathBuf, name: &OsStr) -> 
         .map_err(|error| Refusal::new(format!("it cannot be read: {error}"), "check the file and free memory"))?;
     let mapping =
         sealed.map().map_err(|error| Refusal::new(format!("its copy cannot be read: {error}"), "check free memory"))?;
-    let elf = Elf::parse(&mapping).map_err(|error| Refusal::new(error.to_string(), "install it again"))?;
+    let elf =
+        Elf::parse(&mapping).map_err(|error| Refusal::new(error.to_string(), "remove it, or install it again"))?;
     let manifest = manifest::read(&elf)?;
-    let dynamic = elf.dynamic().map_err(|error| Refusal::new(error.to_string(), "install it again"))?;
+    let dynamic = elf.dynamic().map_err(|error| Refusal::new(error.to_string(), "remove it, or install it again"))?;
     if !dynamic.defines(ENTRY_SYMBOL) {
         return Err(Refusal::new(
             format!("it has a manifest but no symbol {ENTRY_SYMBOL}"),

@@ -8,12 +8,12 @@ const TAG_STRINGS: u64 = 5;
 const TAG_SYMBOLS: u64 = 6;
 const TAG_STRINGS_SIZE: u64 = 10;
 const TAG_HASH: u64 = 4;
-const TAG_INIT: u64 = 12;
 const TAG_INIT_ARRAY_SIZE: u64 = 27;
 const TAG_GNU_HASH: u64 = 0x6fff_fef5;
 const TAG_VERSIONS_NEEDED: u64 = 0x6fff_fffe;
 const TAG_VERSIONS_NEEDED_COUNT: u64 = 0x6fff_ffff;
 
+const ADDRESS_SIZE: u64 = 8;
 const SYMBOL_SIZE: usize = 24;
 const MAX_ENTRIES: usize = 4096;
 const MAX_SYMBOLS: u64 = 4_000_000;
@@ -34,7 +34,7 @@ pub struct Dynamic<'a> {
     needed: Vec<&'a str>,
     symbols: Vec<Symbol<'a>>,
     versions: Vec<(&'a str, &'a str)>,
-    constructors: bool,
+    constructors: u64,
 }
 
 impl<'a> Dynamic<'a> {
@@ -79,7 +79,7 @@ impl<'a> Dynamic<'a> {
             }
             _ => Vec::new(),
         };
-        let constructors = value(TAG_INIT).is_some() || value(TAG_INIT_ARRAY_SIZE).is_some_and(|size| size > 0);
+        let constructors = value(TAG_INIT_ARRAY_SIZE).unwrap_or(0) / ADDRESS_SIZE;
         Ok(Self { needed, symbols, versions, constructors })
     }
 
@@ -103,8 +103,9 @@ impl<'a> Dynamic<'a> {
         &self.versions
     }
 
-    /// True if code of the file runs as soon as it is loaded.
-    pub fn has_constructors(&self) -> bool {
+    /// How many functions of the file run as soon as it is loaded. Every Rust library has two: one of the C run time's,
+    /// one with which the standard library takes the program's arguments.
+    pub fn constructors(&self) -> u64 {
         self.constructors
     }
 }
