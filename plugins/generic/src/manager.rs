@@ -8,6 +8,7 @@ use ipa_plugin_api::prelude::*;
 use crate::certificate::{self, Choice};
 use crate::full_sync;
 use crate::inventory::Collector;
+use crate::logs;
 use crate::root::Root;
 use crate::tools::{ToolError, ToolOutput, Tools};
 
@@ -140,6 +141,10 @@ impl HardwareManager for GenericHardwareManager {
         certificate::generate(&Root::live(), ip_address, &host_name, Choice::read(cx)?)
     }
 
+    fn collect_system_logs(&self, cx: &Cx<'_>) -> HwResult<()> {
+        logs::collect(&Root::live(), cx)
+    }
+
     fn full_sync(&self, cx: &Cx<'_>) -> HwResult<()> {
         full_sync::full_sync(&Root::live(), cx)
     }
@@ -210,7 +215,8 @@ export_manager! {
     methods {
         initialize, list_network_interfaces, get_interface_info, get_ipv4_addr, get_cpus, get_memory,
         list_block_devices, get_bmc_address, get_bmc_v6address, get_bmc_mac, get_boot_info, get_system_vendor_info,
-        list_hardware_info, generate_tls_certificate, full_sync, filter_device,
+        list_hardware_info, generate_tls_certificate, collect_system_logs, full_sync,
+        filter_device,
     }
 }
 
