@@ -1,9 +1,9 @@
-//! The agent as Prometheus sees it: `GET /metrics`.
-//!
-//! All is counted anyway and written when it is asked for.
+//! The agent in numbers: for Prometheus at `/metrics`, where all is counted anyway and written when it is asked for,
+//! and the times of the API's answers for statsd.
 
 mod exposition;
 mod requests;
+mod statsd;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -13,6 +13,7 @@ use crate::commands::Status;
 use crate::plugins;
 
 pub use requests::{Request, Requests};
+pub use statsd::{Statsd, StatsdOptions};
 
 /// The form of [`render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -1,7 +1,10 @@
 //! How often the API was asked for what, and how long the answers took.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use super::Statsd;
 
 /// The requests that are timed, under the names that the Python agent times them with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,7 @@ pub struct Count {
 #[derive(Debug, Default)]
 pub struct Requests {
     cells: [Cell; 4],
+    statsd: OnceLock<Statsd>,
 }
 
 #[derive(Debug, Default)]
@@ -55,12 +59,20 @@ struct Cell {
 }
 
 impl Requests {
+    /// Sends the time of each answer from now on, to the first that is given.
+    pub fn send_to(&self, statsd: Statsd) {
+        let _ = self.statsd.set(statsd);
+    }
+
     /// Notes an answer.
     pub fn note(&self, request: Request, took: Duration, refused: bool) {
         let cell = &self.cells[request as usize];
         cell.answered.fetch_add(1, Ordering::Relaxed);
         cell.refused.fetch_add(u64::from(refused), Ordering::Relaxed);
         cell.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(statsd) = self.statsd.get() {
+            statsd.time(request, took);
+        }
     }
 
     /// The numbers of each kind.

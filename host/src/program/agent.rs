@@ -16,6 +16,7 @@ use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
 use crate::control::Control;
 use crate::extensions;
 use crate::managers::Managers;
+use crate::metrics::Statsd;
 use crate::plugins::Registry;
 use crate::power;
 use crate::token;
@@ -42,13 +43,17 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
         read_only: options.read_only,
         agent_token: agent_token(&options, &told, &log)?,
         clock,
-        no_status_page: !told.switch("enable_status_page", true)?,
-        no_metrics: !told.switch("enable_metrics", true)?,
+        no_status_page: !told.switch("DEFAULT", "enable_status_page", true)?,
+        no_metrics: !told.switch("DEFAULT", "enable_metrics", true)?,
         ..Settings::default()
     };
+    let statsd = told.statsd()?;
     let agent = Agent::new(settings, registry.clone(), runner, logging);
     let control = control(&options, registry.clone(), &log).await;
 
+    if let Some(statsd) = statsd {
+        agent.requests().send_to(Statsd::start(statsd, log.clone()));
+    }
     if extensions::is_rescued(&agent.settings().root) {
         info!(
             log,

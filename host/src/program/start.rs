@@ -10,6 +10,7 @@ use crate::cli::{CommonOptions, IsolationOption, PLUGIN_DIR};
 use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Files, boolean, kernel_line};
 use crate::log::Logging;
+use crate::metrics::StatsdOptions;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
 use crate::power::ClockOptions;
 use crate::process::{Runner, Spawner};
@@ -48,8 +49,8 @@ impl Told {
     }
 
     /// A switch of the configuration files.
-    pub(super) fn switch(&self, key: &str, default: bool) -> Result<bool, Failure> {
-        match self.file("DEFAULT", key) {
+    pub(super) fn switch(&self, section: &str, key: &str, default: bool) -> Result<bool, Failure> {
+        match self.file(section, key) {
             Some(text) => {
                 boolean::parse(text).ok_or_else(|| Failure::new(format!("{key} is {text:?}; it is true or false")))
             }
@@ -57,9 +58,37 @@ impl Told {
         }
     }
 
+    /// Where metrics are sent, if they are.
+    pub(super) fn statsd(&self) -> Result<Option<StatsdOptions>, Failure> {
+        match self.file("metrics", "backend") {
+            Some("statsd") => {}
+            // Those of the collector are at /metrics.
+            None | Some("noop" | "collector") => return Ok(None),
+            Some(other) => {
+                return Err(Failure::new(format!(
+                    "[metrics] backend is {other:?}; there are noop, statsd and collector"
+                )));
+            }
+        }
+        let port = match self.file("metrics_statsd", "statsd_port") {
+            Some(text) => text.parse().map_err(|_| {
+                Failure::new(format!("[metrics_statsd] statsd_port is {text:?}; a port is a number from 0 to 65535"))
+            })?,
+            None => 8125,
+        };
+        let host_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Ok(Some(StatsdOptions {
+            host: self.file("metrics_statsd", "statsd_host").unwrap_or("localhost").to_owned(),
+            port,
+            global_prefix: self.file("metrics", "global_prefix").map(str::to_owned),
+            host_name: self.switch("metrics", "prepend_host", false)?.then(host_name),
+            reverse_host_name: self.switch("metrics", "prepend_host_reverse", true)?,
+        }))
+    }
+
     /// How the clocks are set.
     pub(super) fn clock(&self) -> Result<ClockOptions, Failure> {
-        let must_be_set = self.switch("fail_if_clock_not_set", false)?;
+        let must_be_set = self.switch("DEFAULT", "fail_if_clock_not_set", false)?;
         let server = self.file("DEFAULT", "ntp_server").or_else(|| self.kernel("ipa-ntp-server"));
         Ok(ClockOptions { ntp_server: server.map(str::to_owned), must_be_set })
     }
