@@ -6,10 +6,11 @@
 //!
 //! * `support`: an integer, 3 if absent.
 //! * `clean_steps`: a JSON list, answered by `get_clean_steps`.
-//! * any other key: a method, and what it does as JSON: `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`,
-//!   `{"fail": "why"}` (a foreign error), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`,
-//!   `{"dispatch": "method"}`, `{"dispatch_all": "method"}`, `{"call_next": "method"}` (wrapped into
-//!   `{"CLASS": answer}`), `{"args": 0}` (echoes its arguments), `{"config": 0}` (echoes its section),
+//! * any other key: a method (of those that every manager has, `full_sync` alone), and what it does as JSON:
+//!   `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`, `{"fail": "why"}` (a foreign error),
+//!   `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`, `{"dispatch": "method"}`,
+//!   `{"dispatch_all": "method"}`, `{"call_next": "method"}` (wrapped into `{"CLASS": answer}`), `{"args": 0}` (echoes
+//!   its arguments), `{"config": 0}` (echoes its section),
 //!   `{"parallel": ["method", count]}` (dispatches from that many threads at once), `{"meet": count}` (returns once that
 //!   many calls are inside at the same time), `{"work": ["50", "half done"]}` (reports progress, then waits for its
 //!   cancellation), `{"initialized": 0}` (how often `initialize` was called).
@@ -49,6 +50,10 @@ impl HardwareManager for Puppet {
 
     fn get_clean_steps(&self, _cx: &Cx<'_>, _node: &Value, _ports: &[Value]) -> HwResult<Vec<Step>> {
         Ok(serde_json::from_str(self.section.get("clean_steps").map_or("[]", String::as_str))?)
+    }
+
+    fn full_sync(&self, cx: &Cx<'_>) -> HwResult<()> {
+        self.call_dynamic(cx, "full_sync", json!({})).map(|_| ())
     }
 
     fn call_dynamic(&self, cx: &Cx<'_>, method: &str, args: Value) -> HwResult<Value> {
@@ -112,5 +117,5 @@ fn work(cx: &Cx<'_>, report: &Value) -> HwResult<Value> {
 
 ipa_misbehaving::ipa_plugin_api::export_manager! {
     Puppet, name = "puppet_TAG0", version = "1.TAG0", class_name = "PuppetTAG0", dynamic = true,
-    methods { initialize, get_clean_steps }
+    methods { initialize, get_clean_steps, full_sync }
 }
