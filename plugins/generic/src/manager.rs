@@ -138,7 +138,7 @@ impl HardwareManager for GenericHardwareManager {
 
     fn generate_tls_certificate(&self, cx: &Cx<'_>, ip_address: &str) -> HwResult<TlsCertificate> {
         let host_name = self.collector.hostname().unwrap_or_default();
-        certificate::generate(&Root::live(), ip_address, &host_name, Choice::read(cx)?)
+        certificate::generate(cx, &Root::live(), ip_address, &host_name, &Choice::read(cx)?)
     }
 
     fn collect_system_logs(&self, cx: &Cx<'_>) -> HwResult<()> {
