@@ -11,6 +11,7 @@
 //! and back the same way.
 //!
 //! * [`program`]: the commands a person calls, and the agent's life. [`cli`] and [`config`]: what the agent is told, and by whom.
+//! * [`vmedia`]: what a BMC's virtual drives tell it.
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
 //! * [`status_page`], [`metrics`]: the agent as people and Prometheus see it.
@@ -40,3 +41,4 @@ pub mod status_page;
 mod testing;
 pub mod tls;
 pub mod token;
+pub mod vmedia;

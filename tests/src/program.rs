@@ -33,8 +33,18 @@ impl Finished {
 
 /// Runs `ipa-host` with arguments to its end.
 pub fn ipa_host<S: AsRef<OsStr>>(arguments: &[S]) -> Finished {
+    ipa_host_with(&[], arguments)
+}
+
+/// Runs `ipa-host` with further environment variables and arguments to its end.
+pub fn ipa_host_with<S: AsRef<OsStr>>(environment: &[(&str, &str)], arguments: &[S]) -> Finished {
     let mut command = Command::new(artifacts::host_binary());
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .envs(environment.iter().copied())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = processes::spawn_untagged(&mut command);
     let (mut out, mut err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
     let (done, ended) = channel();

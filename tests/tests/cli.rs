@@ -25,7 +25,7 @@ fn check(file: &Path, more: &[&str]) -> Finished {
     ipa_host(&[&["plugins", "check", &file], more].concat())
 }
 
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 9] = [
     &[],
     &["run"],
     &["plugins"],
@@ -34,6 +34,7 @@ const COMMANDS: [&[&str]; 8] = [
     &["explain"],
     &["explain", "method"],
     &["inventory"],
+    &["config"],
 ];
 
 #[test]

@@ -82,7 +82,7 @@ fn a_certificate_alone_is_warned_about_and_the_api_stays_plain() {
     let (plugins, certificate, _) = with_certificate();
     let host =
         Host::with(plugins.with_config(&format!("[DEFAULT]\ntls_cert_file = {}\n", certificate.display()))).start();
-    host.log_line(&["WARN", "TLS needs both tls_cert_file and tls_key_file"]);
+    host.log_line(&["WARN", "tls_cert_file", "tls_key_file"]);
     host.log_line(&["listening on http://"]);
 }
 
@@ -111,7 +111,7 @@ fn what_cannot_be_used_ends_the_start_and_is_named() {
                 show(&other_certificate),
                 show(&other_key)
             ),
-            "tls_min_version is \"1.1\"; there are 1.2 and 1.3",
+            "tls_min_version is \"1.1\"; allowed is one of 1.2, 1.3",
         ),
     ] {
         let file = plugins.home().join("bad.conf");

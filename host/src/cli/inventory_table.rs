@@ -99,7 +99,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Firmware may hold anything; a terminal must not obey it.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
 }
 

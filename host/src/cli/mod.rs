@@ -1,30 +1,36 @@
 //! The command line: what can be asked for, and under which names.
 
+pub mod config_places;
+pub mod config_table;
 pub mod inventory_table;
+pub mod option_flags;
+mod unlisted;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use structopt::StructOpt;
-use structopt::clap::AppSettings;
+use structopt::clap::{AppSettings, Error, ErrorKind};
 
+pub use self::config_places::ConfigPlaces;
+pub use self::option_flags::{AgentFlags, CommonFlags};
+use crate::config::Flag;
 use crate::config::deadline::DeadlineOption;
 
 // Doc comments here are what `--help` prints, so types that are flattened into others have plain ones.
 
-/// Where plugins are unless told otherwise.
-pub const PLUGIN_DIR: &str = "/usr/lib/ipa/plugins";
 /// Where a running host can be asked unless told otherwise.
 pub const CONTROL_SOCKET: &str = "/run/ipa-host/control.sock";
 /// Where a made token is kept unless told otherwise.
 pub const TOKEN_FILE: &str = "/run/ipa-host/agent-token";
 
+const AFTER_HELP: &str = "Every option of group DEFAULT is a flag as well; `ipa-host config --reference` lists them.";
+
 /// Bare-metal agent for OpenStack Ironic, with hardware managers as plugins
 #[derive(Debug, StructOpt)]
 #[structopt(name = "ipa-host", set_term_width = 80, global_settings = &[
     AppSettings::VersionlessSubcommands, AppSettings::UnifiedHelpMessage, AppSettings::DeriveDisplayOrder,
-])]
+], after_help = AFTER_HELP)]
 pub struct Cli {
     /// Options of the agent.
     #[structopt(flatten)]
@@ -45,6 +51,8 @@ pub enum Command {
     Explain(ExplainCommand),
     /// Shows this machine's hardware; changes nothing
     Inventory(InventoryOptions),
+    /// Shows every option, its value, and who set it
+    Config(ConfigOptions),
 }
 
 // Options of `run`.
@@ -53,24 +61,18 @@ pub struct RunOptions {
     /// Options that every command has.
     #[structopt(flatten)]
     pub common: CommonOptions,
+    /// Options of the configuration.
+    #[structopt(flatten)]
+    pub flags: AgentFlags,
     /// No lookup, no heartbeat: just the API
     #[structopt(long)]
     pub standalone: bool,
-    /// Token that API clients must give
-    #[structopt(long, value_name = "TOKEN")]
-    pub agent_token: Option<String>,
     /// For a made one [/run/ipa-host/agent-token]
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     pub agent_token_file: Option<PathBuf>,
     /// Refuses steps, power and lockdown commands
     #[structopt(long)]
     pub read_only: bool,
-    /// Address to listen on [all, IPv6 and IPv4]
-    #[structopt(long, value_name = "ADDRESS")]
-    pub listen_host: Option<String>,
-    /// Port, 0 for any free one [9999]
-    #[structopt(long, value_name = "PORT", parse(try_from_str = port))]
-    pub listen_port: Option<u16>,
     /// Socket [/run/ipa-host/control.sock]
     #[structopt(long, value_name = "PATH", parse(from_os_str))]
     pub control_socket: Option<PathBuf>,
@@ -79,27 +81,15 @@ pub struct RunOptions {
 // Options that every command has.
 #[derive(Debug, Default, Clone, StructOpt)]
 pub struct CommonOptions {
-    /// Plugin files [/usr/lib/ipa/plugins]
-    #[structopt(long, value_name = "DIR", parse(from_os_str))]
-    pub plugin_dir: Option<PathBuf>,
-    /// worker or, for debuggers, in-process
-    #[structopt(long, value_name = "WHERE")]
-    pub isolation: Option<IsolationOption>,
+    /// Options of the configuration.
+    #[structopt(flatten)]
+    pub flags: CommonFlags,
     /// Seconds for load, evaluate, call, step...
     #[structopt(long, value_name = "NAME=S", number_of_values = 1)]
     pub deadline: Vec<DeadlineOption>,
-    /// Memory limit of a plugin's process [1024]
-    #[structopt(long, value_name = "MIB")]
-    pub plugin_memory: Option<u64>,
-    /// Configuration file; later ones win
-    #[structopt(long, value_name = "FILE", parse(from_os_str), number_of_values = 1)]
-    pub config_file: Vec<PathBuf>,
-    /// Directory of *.conf files
-    #[structopt(long, value_name = "DIR", parse(from_os_str), number_of_values = 1)]
-    pub config_dir: Vec<PathBuf>,
-    /// Logs more
-    #[structopt(short, long)]
-    pub debug: bool,
+    /// Where the configuration is read.
+    #[structopt(flatten)]
+    pub places: ConfigPlaces,
 }
 
 /// `plugins ...`
@@ -167,42 +157,56 @@ pub struct InventoryOptions {
     pub json: bool,
 }
 
-/// Where plugins run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IsolationOption {
-    /// In a process of its own each.
-    Worker,
-    /// In the host.
-    InProcess,
+/// Options of `config`.
+#[derive(Debug, StructOpt)]
+pub struct ConfigOptions {
+    /// Options that every command has.
+    #[structopt(flatten)]
+    pub common: CommonOptions,
+    /// Options of the configuration.
+    #[structopt(flatten)]
+    pub flags: AgentFlags,
+    /// Prints JSON
+    #[structopt(long)]
+    pub json: bool,
+    /// Lists what can be set, and how, instead
+    #[structopt(long)]
+    pub reference: bool,
+    /// Directory that stands for / [/]
+    #[structopt(long, value_name = "DIR", parse(from_os_str))]
+    pub root: Option<PathBuf>,
 }
 
-impl FromStr for IsolationOption {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "worker" => Ok(Self::Worker),
-            "in-process" => Ok(Self::InProcess),
-            _ => Err(format!("{text:?} is neither worker nor in-process")),
+impl Cli {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// The help or the version, if that is what was asked for; otherwise what is wrong.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
+        let (args, unlisted) =
+            unlisted::take(dashed(args)).map_err(|why| Error::with_description(&why, ErrorKind::InvalidValue))?;
+        let mut cli = Self::from_iter_safe(args)?;
+        match &mut cli.command {
+            Some(Command::Config(options)) => options.flags.add(unlisted),
+            None | Some(Command::Run(_)) => cli.run.flags.add(unlisted),
+            Some(_) => {
+                if let Some(Flag { flag, .. }) = unlisted.first() {
+                    let why = format!("--{flag} belongs to the agent, and this command does not run it");
+                    return Err(Error::with_description(&why, ErrorKind::UnknownArgument));
+                }
+            }
         }
+        Ok(cli)
     }
-}
-
-fn port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| format!("{text:?} is no port number from 0 to 65535"))
 }
 
 impl CommonOptions {
     /// These options completed by those given before the command's name.
     #[must_use]
     pub fn or(mut self, outer: CommonOptions) -> Self {
-        self.plugin_dir = self.plugin_dir.or(outer.plugin_dir);
-        self.isolation = self.isolation.or(outer.isolation);
-        self.plugin_memory = self.plugin_memory.or(outer.plugin_memory);
+        self.flags = self.flags.or(outer.flags);
         self.deadline.splice(0..0, outer.deadline);
-        self.config_file.splice(0..0, outer.config_file);
-        self.config_dir.splice(0..0, outer.config_dir);
-        self.debug |= outer.debug;
+        self.places = self.places.or(outer.places);
         self
     }
 }
@@ -213,19 +217,17 @@ impl RunOptions {
     pub fn or(self, outer: RunOptions) -> Self {
         Self {
             common: self.common.or(outer.common),
+            flags: self.flags.or(outer.flags),
             standalone: self.standalone || outer.standalone,
-            agent_token: self.agent_token.or(outer.agent_token),
             agent_token_file: self.agent_token_file.or(outer.agent_token_file),
             read_only: self.read_only || outer.read_only,
-            listen_host: self.listen_host.or(outer.listen_host),
-            listen_port: self.listen_port.or(outer.listen_port),
             control_socket: self.control_socket.or(outer.control_socket),
         }
     }
 }
 
 /// Accepts the Python agent's spelling of long flags: `--listen_port` is `--listen-port`.
-pub fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     args.into_iter()
         .map(|arg| match arg.to_str() {
             Some(text) if text.starts_with("--") => {
@@ -241,18 +243,24 @@ pub fn dashed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Place;
+    use crate::config::options::OPTIONS;
+    use crate::config::spec::Kind;
 
     fn parse(line: &str) -> Cli {
         let args = line.split_whitespace().map(OsString::from);
-        Cli::from_iter_safe(dashed(args)).unwrap_or_else(|error| panic!("{line}: {error}"))
+        Cli::read(args).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    fn said(flags: &[Flag]) -> Vec<String> {
+        flags.iter().map(|flag| format!("{}={}", flag.name, flag.value)).collect()
     }
 
     #[test]
     fn upstreams_underscores_are_accepted_and_values_untouched() {
         let cli = parse("ipa-host --listen_port=7000 --agent_token a_b --config_file /etc/a_b.conf");
-        assert_eq!(cli.run.listen_port, Some(7000));
-        assert_eq!(cli.run.agent_token.as_deref(), Some("a_b"));
-        assert_eq!(cli.run.common.config_file, [PathBuf::from("/etc/a_b.conf")]);
+        assert_eq!(said(cli.run.flags.all()), ["listen_port=7000", "agent_token=a_b"]);
+        assert_eq!(cli.run.common.places.all(), [Place::File("/etc/a_b.conf".into())]);
     }
 
     #[test]
@@ -260,14 +268,64 @@ mod tests {
         let before = parse("ipa-host --plugin-dir /p --deadline call=1 plugins list --deadline call=2");
         let Some(Command::Plugins(PluginsCommand::List(list))) = before.command else { panic!("plugins list") };
         let common = list.common.or(before.run.common);
-        assert_eq!(common.plugin_dir, Some(PathBuf::from("/p")));
+        assert_eq!(said(common.flags.all()), ["plugin_dir=/p"]);
         let seconds: Vec<u64> = common.deadline.iter().map(|deadline| deadline.time.as_secs()).collect();
         assert_eq!(seconds, [1, 2], "the inner one comes last and so wins");
     }
 
     #[test]
+    fn files_and_directories_of_configuration_keep_their_order() {
+        let cli = parse("ipa-host --config-dir /0 run --config-file /1 --config-dir=/2 --config-file /3 -d");
+        let Some(Command::Run(run)) = cli.command else { panic!("run") };
+        let run = run.or(cli.run);
+        let (file, directory) = (|path: &str| Place::File(path.into()), |path: &str| Place::Directory(path.into()));
+        assert_eq!(run.common.places.all(), [directory("/0"), file("/1"), directory("/2"), file("/3")]);
+    }
+
+    #[test]
+    fn every_option_of_the_default_group_is_a_flag() {
+        for spec in OPTIONS.iter().filter(|spec| spec.has_flag()) {
+            let value = match spec.kind {
+                Kind::Boolean => "",
+                Kind::Choice(words) => words[0],
+                Kind::Url => "mdns",
+                _ => "7",
+            };
+            let separator = if value.is_empty() { "" } else { "=" };
+            let cli = parse(&format!("ipa-host run --{}{separator}{value}", spec.name));
+            let Some(Command::Run(run)) = cli.command else { panic!("run") };
+            let run = run.or(cli.run);
+            let value = if value.is_empty() { "true" } else { value };
+            let all = [run.flags.all(), run.common.flags.all()].concat();
+            assert_eq!(said(&all), [format!("{}={value}", spec.name)]);
+        }
+    }
+
+    #[test]
+    fn switches_can_be_switched_off_and_the_last_word_counts() {
+        let flags = |line: &str| said(parse(line).run.flags.all());
+        assert_eq!(flags("ipa-host --noenable_auto_tls"), ["enable_auto_tls=false"]);
+        assert_eq!(flags("ipa-host --insecure --noinsecure"), ["insecure=false"]);
+        assert_eq!(flags("ipa-host --noinsecure --insecure --insecure"), ["insecure=true"]);
+        assert_eq!(flags("ipa-host --listen-port 1 --listen-port 2"), ["listen_port=2"]);
+        assert_eq!(said(parse("ipa-host -d").run.common.flags.all()), ["debug=true"]);
+        assert_eq!(flags("ipa-host --use-journal --log-file /x"), ["use_journal=true", "log_file=/x"]);
+    }
+
+    #[test]
     fn bad_values_are_explained() {
-        let error = Cli::from_iter_safe(["ipa-host", "--deadline", "boot=1"]).expect_err("no such deadline");
-        assert!(error.message.contains("no deadline is called boot"), "{error}");
+        let message = |args: [&str; 2]| {
+            let args = [["ipa-host"].as_slice(), &args].concat();
+            Cli::read(args.into_iter().map(OsString::from)).expect_err("refused").message
+        };
+        assert!(message(["--deadline", "boot=1"]).contains("no deadline is called boot"));
+        let port = message(["--listen-port", "70000"]);
+        let timeout = message(["--lookup_timeout", "soon"]);
+        assert!(timeout.contains("--lookup-timeout") && timeout.contains("\"soon\"; allowed is a whole"), "{timeout}");
+        assert!(message(["--lookup-timeout", "--debug"]).contains("--lookup-timeout needs a value"));
+        assert!(message(["--noenable-auto-tls=1", "run"]).contains("--noenable-auto-tls takes no value"));
+        assert!(message(["inventory", "--ntp-server=a"]).contains("--ntp-server belongs to the agent"));
+        assert!(message(["--", "--ntp-server=a"]).contains("--ntp-server"), "no flag after two dashes");
+        assert!(port.contains("--listen-port") && port.contains("\"70000\"; allowed is a whole number"), "{port}");
     }
 }

@@ -9,14 +9,20 @@ pub fn parse(text: &str) -> Option<bool> {
     }
 }
 
+/// Reads `ipa-debug`, where a word that means neither is false.
+pub fn lenient(text: &str) -> bool {
+    parse(text).unwrap_or(false)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{lenient, parse};
 
     #[test]
     fn the_vocabulary() {
         assert!(["1", "T", "true", "ON", "y", "Yes"].iter().all(|word| parse(word) == Some(true)));
         assert!(["0", "f", "False", "off", "N", "no"].iter().all(|word| parse(word) == Some(false)));
         assert!(["", "2", "maybe"].iter().all(|word| parse(word).is_none()));
+        assert!(lenient("Y") && !lenient("maybe"));
     }
 }

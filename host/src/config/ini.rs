@@ -1,6 +1,7 @@
 //! Configuration files: sections of `key = value` lines, as the Python agent's `oslo.config` reads them.
 //!
-//! A line that begins with a blank continues the value before it; `#` and `;` at the start of a line make a comment.
+//! A line that begins with a blank continues the value right before it; `#` and `;` at the start of a line make a
+//! comment. Neither comments nor empty lines stand within a value.
 
 use std::fmt;
 
@@ -47,7 +48,7 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, IniError> {
         let line = index + 1;
         let trimmed = raw.trim();
         if trimmed.is_empty() || raw.starts_with(['#', ';']) {
-            continues = continues && trimmed.is_empty();
+            continues = false;
         } else if raw.starts_with([' ', '\t']) {
             let entry = entries.last_mut().filter(|_| continues);
             let entry = entry.ok_or(IniError { line, text: "it is indented but continues no value" })?;
@@ -115,5 +116,21 @@ mod tests {
         assert_eq!(parse("[open").expect_err("no ]").line, 1);
         assert_eq!(parse("  indented = 1").expect_err("continues nothing").line, 1);
         assert_eq!(parse("= 1").expect_err("no key").line, 1);
+        assert_eq!(parse("a = 1\n\n  2").expect_err("continues nothing").line, 3);
+        assert_eq!(parse("a = 1\n# x\n  2").expect_err("continues nothing").line, 3);
+    }
+
+    #[test]
+    fn every_short_text_of_special_characters_is_read_or_refused() {
+        let alphabet = ["[", "]", "=", ":", "\"", "'", "#", " ", "\n", "a", "ß", "\u{feff}"];
+        let mut texts = vec![String::new()];
+        for _ in 0..4 {
+            texts = texts.iter().flat_map(|text| alphabet.map(|next| format!("{text}{next}"))).collect();
+            for text in &texts {
+                let Ok(entries) = parse(text) else { continue };
+                let lines = text.lines().count();
+                assert!(entries.iter().all(|entry| !entry.key.is_empty() && entry.line <= lines), "{text:?}");
+            }
+        }
     }
 }

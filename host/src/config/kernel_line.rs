@@ -1,10 +1,11 @@
 //! The kernel command line: `key=value` words.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::path::Path;
 
-/// Longest kernel command line that is read, in bytes; the kernel itself allows 4 KiB at most on common machines.
-const LIMIT: usize = 64 * 1024;
+/// The most that is read, in bytes; the kernel itself allows 4 KiB at most on common machines.
+const LIMIT: u64 = 64 * 1024;
 
 /// The words of the form `key=value`; of equal keys the last one counts. Words without `=` and quotes mean nothing.
 pub fn parse(line: &str) -> BTreeMap<String, String> {
@@ -14,10 +15,14 @@ pub fn parse(line: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Reads and parses a file such as `/proc/cmdline`. A machine without one has no parameters.
-pub fn read(path: &Path) -> BTreeMap<String, String> {
-    let text = std::fs::read(path).unwrap_or_default();
-    parse(&String::from_utf8_lossy(&text[..text.len().min(LIMIT)]))
+/// Reads and parses a file such as `/proc/cmdline`. What is beyond 64 KiB is left out.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read(path: &Path) -> io::Result<BTreeMap<String, String>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
+    Ok(parse(&String::from_utf8_lossy(&bytes)))
 }
 
 #[cfg(test)]
@@ -32,5 +37,17 @@ mod tests {
         assert_eq!(params["ipa-debug"], "1");
         assert_eq!(params["x"], "\"a");
         assert!(!params.contains_key("quiet") && !params.contains_key("b\""));
+    }
+
+    #[test]
+    fn long_and_binary_lines_are_read_within_bounds() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("cmdline");
+        let line = [b"ipa-debug=1 \xff=\xfe ".as_slice(), &vec![b'x'; 1 << 20], b" late=1"].concat();
+        std::fs::write(&path, line).expect("written");
+        let params = read(&path).expect("readable");
+        assert_eq!(params["ipa-debug"], "1");
+        assert!(!params.contains_key("late"));
+        assert!(read(&directory.path().join("none")).is_err());
     }
 }

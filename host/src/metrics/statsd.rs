@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::Request;
+use crate::config::Config;
 
 /// Times that wait to be sent.
 const QUEUE: usize = 256;
@@ -37,6 +38,18 @@ pub struct StatsdOptions {
 }
 
 impl StatsdOptions {
+    /// The options of the configuration, if its backend is statsd.
+    pub fn of(config: &Config) -> Option<Self> {
+        let host_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        (config.metrics_backend() == "statsd").then(|| Self {
+            host: config.statsd_host(),
+            port: config.statsd_port(),
+            global_prefix: config.metrics_global_prefix(),
+            host_name: config.metrics_prepend_host().then(host_name),
+            reverse_host_name: config.metrics_prepend_host_reverse(),
+        })
+    }
+
     /// `[global_prefix.][host.]ironic_python_agent.api.app.`
     fn prefix(&self) -> String {
         let host = self.host_name.as_deref().map(|name| {

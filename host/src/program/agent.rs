@@ -8,7 +8,7 @@ use slog::{Logger, error, info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
-use super::start::{self, Told};
+use super::start::{self, Media, Told};
 use super::transport;
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server};
@@ -16,25 +16,23 @@ use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
 use crate::control::Control;
 use crate::extensions;
 use crate::managers::Managers;
-use crate::metrics::Statsd;
+use crate::metrics::{Statsd, StatsdOptions};
 use crate::plugins::Registry;
-use crate::power;
+use crate::power::{self, ClockOptions};
 use crate::token;
-
-/// Listens on all addresses, IPv6 and IPv4.
-const LISTEN_HOST: &str = "::";
-const LISTEN_PORT: u16 = 9999;
 
 /// Runs the agent until a signal or a command ends it.
 pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
-    let told = Told::read(options.common.clone())?;
+    let runner = start::runner()?;
+    let media = if options.read_only { Media::Read } else { Media::Taken };
+    let told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
     let logging = told.logging();
     let log = logging.log().clone();
     let mut signals = Signals::catch()?;
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
-    let runner = start::runner()?;
-    let clock = told.clock()?;
+    let config = told.config();
+    let clock = ClockOptions::of(config);
     power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
     let settings = Settings {
@@ -43,30 +41,24 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
         read_only: options.read_only,
         agent_token: agent_token(&options, &told, &log)?,
         clock,
-        no_status_page: !told.switch("DEFAULT", "enable_status_page", true)?,
-        no_metrics: !told.switch("DEFAULT", "enable_metrics", true)?,
+        no_status_page: !config.enable_status_page(),
+        no_metrics: !config.enable_metrics(),
         ..Settings::default()
     };
-    let statsd = told.statsd()?;
     let agent = Agent::new(settings, registry.clone(), runner, logging);
     let control = control(&options, registry.clone(), &log).await;
 
-    if let Some(statsd) = statsd {
-        agent.requests().send_to(Statsd::start(statsd, log.clone()));
+    if let Some(options) = StatsdOptions::of(config) {
+        agent.requests().send_to(Statsd::start(options, log.clone()));
     }
     if extensions::is_rescued(&agent.settings().root) {
-        info!(
-            log,
-            "the machine is in rescue mode, so the API is not served; the process stays so that it is not \
-            started again"
-        );
+        info!(log, "the machine is in rescue mode: the API is not served; the agent stays, not to be started again");
         info!(log, "{} received, stopping", signals.next().await);
         return Ok(ExitCode::SUCCESS);
     }
-    let host = options.listen_host.as_deref().unwrap_or(LISTEN_HOST);
-    let listener = api::bind(host, options.listen_port.unwrap_or(LISTEN_PORT))
+    let listener = api::bind(&config.listen_host(), config.listen_port())
         .map_err(|error| Failure::new(format!("{error}; choose another with --listen-host and --listen-port")))?;
-    let transport = transport::given(&told, &log)?;
+    let transport = transport::given(config, &log)?;
     let scheme = transport.scheme();
     let server = Server::start(agent.clone(), listener, transport, Limits::default())
         .map_err(|error| Failure::new(format!("the API cannot be served: {error}")))?;
@@ -99,9 +91,9 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
 
 /// The token that clients must give: the one that was given, or for a standalone agent a new one.
 fn agent_token(options: &RunOptions, told: &Told, log: &Logger) -> Result<Option<String>, Failure> {
-    let given = options.agent_token.as_deref().or_else(|| told.kernel("ipa-agent-token"));
+    let given = told.config().agent_token();
     if given.is_some() || !options.standalone {
-        return Ok(given.map(str::to_owned));
+        return Ok(given);
     }
     let path = options.agent_token_file.as_deref().unwrap_or(Path::new(TOKEN_FILE));
     let token = token::make();

@@ -1,6 +1,7 @@
 //! The program as its user meets it: one file a command.
 
 mod agent;
+mod config;
 mod explain;
 mod failure;
 mod inventory;
@@ -12,10 +13,8 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
 
-use structopt::StructOpt;
-
 pub use self::failure::Failure;
-use crate::cli::{self, Cli, Command, ExplainCommand, PluginsCommand};
+use crate::cli::{Cli, Command, ExplainCommand, PluginsCommand};
 
 /// Exit code of a command that worked and has bad news: a plugin file that does not fit.
 pub const BAD_NEWS: u8 = 1;
@@ -28,7 +27,7 @@ const THREADS: usize = 2;
 
 /// Parses the command line and does what it says.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Cli { run: outer, command } = match Cli::from_iter_safe(cli::dashed(args)) {
+    let Cli { run: outer, command } = match Cli::read(args) {
         Ok(cli) => cli,
         Err(help_or_error) => {
             if !help_or_error.use_stderr() {
@@ -45,6 +44,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Plugins(PluginsCommand::Check(options))) => plugins::check(&options),
         Some(Command::Plugins(PluginsCommand::List(options))) => on_runtime(plugins::list(options, outer)),
         Some(Command::Explain(ExplainCommand::Method(options))) => on_runtime(explain::method(options, outer)),
+        Some(Command::Config(options)) => on_runtime(config::run(options, outer)),
         Some(Command::Inventory(options)) => on_runtime(inventory::run(options, outer)),
     };
     outcome.unwrap_or_else(|failure| {

@@ -12,7 +12,7 @@ use crate::plugins::check::{self, Verdict};
 /// Lists the plugins of the running host, or loads them itself if none runs.
 pub(super) async fn list(options: ListOptions, outer: RunOptions) -> Result<ExitCode, Failure> {
     // A directory on the command line asks for that directory, not for what runs.
-    let named = options.common.plugin_dir.is_some() || outer.common.plugin_dir.is_some();
+    let named = options.common.flags.set("plugin_dir") || outer.common.flags.set("plugin_dir");
     let socket = options.control_socket.or(outer.control_socket);
     let running = match (&socket, named) {
         (None, true) => None,

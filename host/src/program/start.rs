@@ -2,139 +2,145 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use slog::{debug, info, warn};
 
 use super::Failure;
-use crate::cli::{CommonOptions, IsolationOption, PLUGIN_DIR};
+use crate::cli::{CommonOptions, config_table};
 use crate::config::deadline::{DeadlineOption, Phase};
-use crate::config::{Files, boolean, kernel_line};
+use crate::config::{Config, Flag, Sources};
 use crate::log::Logging;
-use crate::metrics::StatsdOptions;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
-use crate::power::ClockOptions;
 use crate::process::{Runner, Spawner};
-
-/// The kernel command line.
-const KERNEL_LINE: &str = "/proc/cmdline";
+use crate::vmedia::{self, VirtualMedia, VirtualMediaError};
 
 /// The manager that is shipped with the agent.
 const GENERIC_MANAGER: &str = "generic_hardware_manager";
-/// Its options.
-const GENERIC_OPTIONS: [&str; 2] = ["auto_tls_allowed_clock_skew", "tls_certificate_curve"];
 
 /// What the program was told, from all sources.
 #[derive(Debug)]
 pub(super) struct Told {
     options: CommonOptions,
-    files: Files,
-    kernel: BTreeMap<String, String>,
+    sources: Sources,
+    config: Arc<Config>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// What virtual media are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Media {
+    /// Nothing.
+    Ignored,
+    /// Their parameters.
+    Read,
+    /// Their parameters, and that their configuration is copied to `/etc`.
+    Taken,
 }
 
 impl Told {
-    /// Reads all sources.
-    pub(super) fn read(options: CommonOptions) -> Result<Self, Failure> {
-        let files = Files::read(&options.config_file, &options.config_dir)?;
-        Ok(Self { options, files, kernel: kernel_line::read(Path::new(KERNEL_LINE)) })
-    }
-
-    /// A word of the kernel command line.
-    pub(super) fn kernel(&self, name: &str) -> Option<&str> {
-        self.kernel.get(name).map(String::as_str)
-    }
-
-    /// A key of the configuration files.
-    pub(super) fn file(&self, section: &str, key: &str) -> Option<&str> {
-        self.files.get(section, key)
-    }
-
-    /// A switch of the configuration files.
-    pub(super) fn switch(&self, section: &str, key: &str, default: bool) -> Result<bool, Failure> {
-        match self.file(section, key) {
-            Some(text) => {
-                boolean::parse(text).ok_or_else(|| Failure::new(format!("{key} is {text:?}; it is true or false")))
-            }
-            None => Ok(default),
+    /// Reads all sources below `root`; `flags` are those that not every command has.
+    pub(super) async fn read(
+        root: &Path,
+        media: Media,
+        runner: &Runner,
+        options: CommonOptions,
+        flags: &[Flag],
+    ) -> Result<Self, Failure> {
+        let mut sources = Sources::begin(root)?;
+        let mut virtual_media = VirtualMedia::new(root, runner);
+        let taken = take_media(&mut virtual_media, &mut sources, media).await;
+        let notes = virtual_media.into_notes();
+        if taken.is_err() {
+            // There is no log yet that could say how it came to this.
+            notes.iter().for_each(|note| eprintln!("ipa-host: virtual media: {note}"));
         }
+        taken.map_err(|error| Failure::new(error.to_string()))?;
+        Self::complete(sources, root, options, flags).map(|told| Self { notes, ..told })
     }
 
-    /// Where metrics are sent, if they are.
-    pub(super) fn statsd(&self) -> Result<Option<StatsdOptions>, Failure> {
-        match self.file("metrics", "backend") {
-            Some("statsd") => {}
-            // Those of the collector are at /metrics.
-            None | Some("noop" | "collector") => return Ok(None),
-            Some(other) => {
-                return Err(Failure::new(format!(
-                    "[metrics] backend is {other:?}; there are noop, statsd and collector"
-                )));
-            }
-        }
-        let port = match self.file("metrics_statsd", "statsd_port") {
-            Some(text) => text.parse().map_err(|_| {
-                Failure::new(format!("[metrics_statsd] statsd_port is {text:?}; a port is a number from 0 to 65535"))
-            })?,
-            None => 8125,
-        };
-        let host_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Ok(Some(StatsdOptions {
-            host: self.file("metrics_statsd", "statsd_host").unwrap_or("localhost").to_owned(),
-            port,
-            global_prefix: self.file("metrics", "global_prefix").map(str::to_owned),
-            host_name: self.switch("metrics", "prepend_host", false)?.then(host_name),
-            reverse_host_name: self.switch("metrics", "prepend_host_reverse", true)?,
-        }))
+    fn complete(mut sources: Sources, root: &Path, options: CommonOptions, flags: &[Flag]) -> Result<Self, Failure> {
+        sources.gather(root, options.places.all(), [options.flags.all(), flags].concat())?;
+        let (config, warnings) = sources.resolve()?;
+        Ok(Self { options, sources, config: Arc::new(config), warnings, notes: Vec::new() })
     }
 
-    /// How the clocks are set.
-    pub(super) fn clock(&self) -> Result<ClockOptions, Failure> {
-        let must_be_set = self.switch("DEFAULT", "fail_if_clock_not_set", false)?;
-        let server = self.file("DEFAULT", "ntp_server").or_else(|| self.kernel("ipa-ntp-server"));
-        Ok(ClockOptions { ntp_server: server.map(str::to_owned), must_be_set })
+    /// The options of the configuration.
+    pub(super) fn config(&self) -> &Arc<Config> {
+        &self.config
     }
 
-    /// The log, as verbose as was asked for. `ipa-debug` has the last word.
+    /// What is wrong but stops nothing.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The log, as verbose as was asked for. What happened before is its first lines.
     pub(super) fn logging(&self) -> Logging {
-        let file = self.files.get("DEFAULT", "debug").and_then(boolean::parse);
-        let kernel = self.kernel("ipa-debug").and_then(boolean::parse);
-        Logging::to_stderr(kernel.unwrap_or(self.options.debug || file.unwrap_or(false)))
+        let logging = Logging::to_stderr(self.config.debug());
+        for note in &self.notes {
+            info!(logging.log(), "virtual media: {note}");
+        }
+        for warning in &self.warnings {
+            warn!(logging.log(), "configuration: {warning}");
+        }
+        for [name, value, source] in config_table::set(&self.config.settings()) {
+            debug!(logging.log(), "option {name}"; "value" => value, "source" => source);
+        }
+        logging
     }
 
     /// Settings of the plugin side.
     pub(super) fn plugins(&self, read_only: bool) -> Options {
-        let directory = self.options.plugin_dir.clone();
-        let directory = directory.or_else(|| self.kernel("ipa-plugin-dir").map(Into::into));
-        let mut limits = Limits::default();
-        if let Some(mebibytes) = self.options.plugin_memory {
-            limits.address_space = mebibytes.saturating_mul(1 << 20);
-        }
+        let isolation = self.config.isolation();
         Options {
-            isolation: match self.options.isolation {
-                Some(IsolationOption::InProcess) => Isolation::InProcess,
-                _ => Isolation::Worker,
-            },
+            isolation: if isolation == "in-process" { Isolation::InProcess } else { Isolation::Worker },
             read_only,
             deadlines: deadlines(&self.options.deadline),
-            limits,
-            kernel_params: self.kernel.clone(),
+            limits: Limits { address_space: self.config.plugin_memory().saturating_mul(1 << 20), ..Limits::default() },
+            kernel_params: self.sources.parameters(),
             sections: self.sections(),
-            ..Options::new(directory.unwrap_or_else(|| PLUGIN_DIR.into()))
+            disk_wait_attempts: self.config.disk_wait_attempts(),
+            disk_wait_delay: self.config.disk_wait_delay(),
+            guard_special_filesystems: self.config.guard_special_filesystems(),
+            ..Options::new(self.config.plugin_dir())
         }
     }
-}
 
-impl Told {
-    /// The sections of the plugins. The generic manager's options are general ones in the Python agent.
+    /// The sections of the plugins. Options of the generic manager that are general ones in the Python agent go to its
+    /// section, where they can be overridden.
     fn sections(&self) -> BTreeMap<String, Map<String, Value>> {
-        let mut sections = self.files.plugin_sections();
+        let mut sections = self.sources.files.plugin_sections();
         let generic = sections.entry(GENERIC_MANAGER.to_owned()).or_default();
-        for key in GENERIC_OPTIONS {
-            if let (Some(value), false) = (self.file("DEFAULT", key), generic.contains_key(key)) {
-                generic.insert(key.to_owned(), Value::from(value));
-            }
+        for (key, value) in [
+            ("tls_certificate_curve", self.config.tls_certificate_curve()),
+            ("auto_tls_allowed_clock_skew", self.config.auto_tls_allowed_clock_skew().as_secs().to_string()),
+        ] {
+            generic.entry(key).or_insert_with(|| Value::from(value));
         }
         sections
     }
+}
+
+/// Virtual media come first: they hold parameters, and files that are read later. Only a machine that was booted from
+/// them has any.
+async fn take_media(
+    media: &mut VirtualMedia<'_>,
+    sources: &mut Sources,
+    wanted: Media,
+) -> Result<(), VirtualMediaError> {
+    if wanted != Media::Ignored && vmedia::is_booted_from(&sources.kernel) {
+        sources.media = media.parameters().await?;
+        if wanted == Media::Taken {
+            media.copy_configuration().await?;
+        }
+    }
+    if wanted == Media::Taken {
+        media.release().await;
+    }
+    Ok(())
 }
 
 /// The thread that starts every process.
@@ -145,12 +151,15 @@ pub(super) fn runner() -> Result<Runner, Failure> {
 
 /// Loads the plugins to look at them; nothing of the machine is changed.
 pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
-    let debug = options.debug;
-    let told = Told::read(options)?;
-    let logging = told.logging();
+    let runner = runner()?;
+    let told = Told::read(Path::new("/"), Media::Ignored, &runner, options, &[]).await?;
     // What goes wrong is part of what these commands print.
-    let log = if debug { logging.log().clone() } else { slog::Logger::root(slog::Discard, slog::o!()) };
-    Ok(Registry::start(told.plugins(true), runner()?, log).await)
+    let log = if told.config().debug() {
+        told.logging().log().clone()
+    } else {
+        slog::Logger::root(slog::Discard, slog::o!())
+    };
+    Ok(Registry::start(told.plugins(true), runner, log).await)
 }
 
 fn deadlines(given: &[DeadlineOption]) -> Deadlines {
@@ -167,4 +176,67 @@ fn deadlines(given: &[DeadlineOption]) -> Deadlines {
         }
     }
     deadlines
+}
+
+#[cfg(test)]
+mod tests {
+    use structopt::StructOpt;
+
+    use super::*;
+    use crate::cli::Cli;
+    use crate::config::Origin;
+
+    /// What `ipa-host` would be told on a machine in a directory that has a CD mounted.
+    async fn told(root: &Path, media: Media, arguments: &[&str]) -> Result<Told, Failure> {
+        let runner = Runner::with_shim(Spawner::start().expect("a thread"), Vec::new());
+        let cli = Cli::from_iter_safe([&["ipa-host"], arguments].concat()).expect("valid");
+        Told::read(root, media, &runner, cli.run.common, cli.run.flags.all()).await
+    }
+
+    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("a directory");
+        let cd = [
+            ("proc/cmdline", "boot_method=vmedia ipa-agent-token=token ipa-listen-port=1"),
+            ("proc/self/mountinfo", "41 27 11:0 / /media/cd ro - iso9660 /dev/sr0 ro\n"),
+            ("sys/class/block/sr0/dev", "11:0\n"),
+            ("sys/class/block/sr0/device/type", "5\n"),
+            ("sys/class/block/sr0/device/model", "BMC Virtual Media\n"),
+            ("run/udev/data/b11:0", "E:ID_FS_LABEL=config-2\n"),
+        ];
+        for (path, text) in cd.iter().chain(files) {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("below the root")).expect("made");
+            std::fs::write(path, text).expect("written");
+        }
+        root
+    }
+
+    #[tokio::test]
+    async fn the_configuration_on_virtual_media_is_read_by_the_same_start() {
+        let root = machine(&[
+            (
+                "media/cd/etc/ironic-python-agent.d/ironic-tls.conf",
+                "[DEFAULT]\ncafile = /etc/ironic-python-agent/x.crt\n",
+            ),
+            ("media/cd/parameters.txt", "ipa-listen-port=2"),
+        ]);
+        let directory = root.path().join("etc/ironic-python-agent.d");
+        let arguments = ["--config-dir", directory.to_str().expect("UTF-8")];
+        let told = told(root.path(), Media::Taken, &arguments).await.expect("valid");
+        assert_eq!(told.config().cafile(), Some("/etc/ironic-python-agent/x.crt".into()));
+        assert_eq!(told.config().origin("cafile"), Origin::File { path: directory.join("ironic-tls.conf"), line: 2 });
+        assert_eq!(told.config().listen_port(), 2);
+        assert_eq!(told.config().agent_token().as_deref(), Some("token"));
+        assert_eq!(told.plugins(true).kernel_params["ipa-listen-port"], "2", "plugins see the same");
+        assert!(told.notes.iter().any(|note| note.contains("copied 1 files")), "{:?}", told.notes);
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_cannot_be_copied_ends_the_start() {
+        let root =
+            machine(&[("media/cd/etc/ironic-python-agent.d/a.conf", ""), ("etc/ironic-python-agent.d", "a file")]);
+        let error = told(root.path(), Media::Taken, &[]).await.expect_err("a file is in the way").to_string();
+        assert!(error.contains("dev/sr0") && error.contains("cannot be copied"), "{error}");
+        told(root.path(), Media::Ignored, &[]).await.expect("nothing is looked for");
+    }
 }

@@ -41,7 +41,7 @@ impl Default for Choice {
 }
 
 impl Choice {
-    /// The choice of the plugin's configuration section, and below it of the kernel command line.
+    /// The choice of the plugin's configuration section, to which the host adds the options of these names.
     ///
     /// # Errors
     /// A value makes no sense; the text names it and what there is.
@@ -52,11 +52,7 @@ impl Choice {
             auto_tls_allowed_clock_skew: Option<String>,
         }
         let section: Section = cx.config()?;
-        let curve = match section.tls_certificate_curve {
-            Some(curve) => Some(curve),
-            None => cx.kernel_params()?.remove("ipa-tls-certificate-curve"),
-        };
-        Self::parse(curve.as_deref(), section.auto_tls_allowed_clock_skew.as_deref())
+        Self::parse(section.tls_certificate_curve.as_deref(), section.auto_tls_allowed_clock_skew.as_deref())
     }
 
     fn parse(curve: Option<&str>, skew: Option<&str>) -> HwResult<Self> {

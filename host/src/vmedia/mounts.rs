@@ -1,0 +1,99 @@
+//! What is mounted where, and the one seam through which media are mounted.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::managers::BoxFuture;
+use crate::process::{ProcessError, Request, Runner};
+
+/// The most that is read of the list of mounts, in bytes.
+const LIMIT: u64 = 4 << 20;
+/// Time that a mount has; a BMC on a slow link needs seconds.
+const MOUNT_DEADLINE: Duration = Duration::from_secs(60);
+/// How a medium is mounted: nothing on it runs, and nothing is written.
+const OPTIONS: &str = "ro,nosuid,nodev,noexec";
+
+/// Mounts and unmounts.
+pub trait Mounter: Send + Sync {
+    /// Mounts a device read-only on a directory.
+    fn mount<'a>(&'a self, device: &'a Path, directory: &'a Path) -> BoxFuture<'a, Result<(), ProcessError>>;
+    /// Unmounts a directory.
+    fn unmount<'a>(&'a self, directory: &'a Path) -> BoxFuture<'a, Result<(), ProcessError>>;
+}
+
+impl Mounter for Runner {
+    fn mount<'a>(&'a self, device: &'a Path, directory: &'a Path) -> BoxFuture<'a, Result<(), ProcessError>> {
+        let argv = ["mount".as_ref(), "-o".as_ref(), OPTIONS.as_ref(), device.as_os_str(), directory.as_os_str()];
+        let request = Request::new(argv).deadline(MOUNT_DEADLINE);
+        Box::pin(async move { self.run(request).await.map(drop) })
+    }
+
+    fn unmount<'a>(&'a self, directory: &'a Path) -> BoxFuture<'a, Result<(), ProcessError>> {
+        let request = Request::new(["umount".as_ref(), directory.as_os_str()]).deadline(MOUNT_DEADLINE);
+        Box::pin(async move { self.run(request).await.map(drop) })
+    }
+}
+
+/// The mounts of this process.
+#[derive(Debug, Default)]
+pub(super) struct Mounts(Vec<(String, PathBuf)>);
+
+impl Mounts {
+    /// Reads them; there are none if they cannot be read.
+    pub(super) fn read(root: &Path) -> Self {
+        let mut bytes = Vec::new();
+        let file = File::open(root.join("proc/self/mountinfo"));
+        // What was read before an error is still true.
+        let _ = file.and_then(|file| file.take(LIMIT).read_to_end(&mut bytes));
+        Self::parse(&String::from_utf8_lossy(&bytes))
+    }
+
+    /// Parses lines such as `36 35 11:0 / /mnt/config ro - iso9660 /dev/sr0 ro`.
+    fn parse(text: &str) -> Self {
+        let mounts = text.lines().filter_map(|line| {
+            let mut words = line.split(' ').skip(2);
+            let (number, within, target) = (words.next()?, words.next()?, words.next()?);
+            (within == "/").then(|| (number.to_owned(), PathBuf::from(unescape(target))))
+        });
+        Self(mounts.collect())
+    }
+
+    /// Where a device is mounted, by its number.
+    pub(super) fn of_device(&self, number: &str) -> Option<&Path> {
+        self.0.iter().find(|(mounted, _)| mounted == number).map(|(_, target)| target.as_path())
+    }
+
+    /// True if something is mounted on a directory.
+    pub(super) fn has(&self, directory: &Path) -> bool {
+        self.0.iter().any(|(_, target)| target == directory)
+    }
+}
+
+/// Blanks and backslashes are written as three octal digits.
+fn unescape(text: &str) -> String {
+    let mut result = text.to_owned();
+    for (code, plain) in [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")] {
+        result = result.replace(code, plain);
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_mounts() {
+        let mounts = Mounts::parse(
+            "22 27 0:21 / /proc rw,relatime - proc proc rw\n\
+             40 27 11:0 /sub /bind ro - iso9660 /dev/sr0 ro\n\
+             41 27 11:0 / /mnt/my\\040config ro - iso9660 /dev/sr0 ro\n\
+             nonsense\n\n36 35\n",
+        );
+        assert_eq!(mounts.of_device("11:0"), Some(Path::new("/mnt/my config")));
+        assert_eq!(mounts.of_device("8:0"), None);
+        assert!(mounts.has(Path::new("/proc")) && !mounts.has(Path::new("/mnt/config")));
+    }
+}
