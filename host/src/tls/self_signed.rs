@@ -5,7 +5,6 @@
 //! at start, and here, so that no plugin carries the code.
 
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use p256::ecdsa::signature::Keypair;
@@ -18,7 +17,7 @@ use x509_cert::builder::profile::BuilderProfile;
 use x509_cert::builder::{self, Builder, CertificateBuilder};
 use x509_cert::certificate::TbsCertificate;
 use x509_cert::der::asn1::{BitString, ObjectIdentifier};
-use x509_cert::der::{self, EncodePem};
+use x509_cert::der::{self, Decode, EncodePem};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::{Extension, ToExtension};
 use x509_cert::name::Name;
@@ -147,15 +146,22 @@ fn serial_number() -> Result<SerialNumber, builder::Error> {
     Ok(SerialNumber::new(&bytes)?)
 }
 
-/// The name of the host, as a UTF-8 string whatever it contains.
+/// The name of the host, as a UTF-8 string whatever it contains. Written as DER, since the parser of names links a table
+/// of all there are, which would cost every process of the agent memory.
 fn common_name(host_name: &str) -> der::Result<Name> {
+    const COMMON_NAME: [u8; 5] = [0x06, 3, 0x55, 4, 3];
     let mut end = host_name.len().min(NAME_LIMIT);
     while !host_name.is_char_boundary(end) {
         end -= 1;
     }
     let name = if end == 0 { "localhost" } else { &host_name[..end] };
-    let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
-    Name::from_str(&format!("CN=#0c{:02x}{hex}", name.len()))
+    let within = |tag: u8, content: &[u8]| -> Vec<u8> {
+        // Short by the limit above.
+        let length = u8::try_from(content.len()).unwrap_or(u8::MAX);
+        [&[tag, length], content].concat()
+    };
+    let attribute = within(0x30, &[&COMMON_NAME[..], &within(0x0c, name.as_bytes())].concat());
+    Name::from_der(&within(0x30, &within(0x31, &attribute)))
 }
 
 /// A certificate with a critical alternative name and no other extension.
