@@ -4,9 +4,6 @@
 
 use ipa_plugin_api::error::HwError;
 
-/// Details of an error class that was raised without any.
-const NO_DETAILS: &str = "An unexpected error occurred. Please try back later.";
-
 /// Something named by its identifier does not exist, for example a `Command Result` or an `Extension`.
 pub fn object_not_found(kind: &str, id: &str) -> HwError {
     HwError::agent("RequestedObjectNotFoundError", 404, "Not found", format!("{kind} with id {id} not found."))
@@ -30,11 +27,6 @@ pub fn version_mismatch(current: &str, provided: &str) -> HwError {
 
 /// Class of [`version_mismatch`]; it has a command status of its own.
 pub const VERSION_MISMATCH: &str = "VersionMismatch";
-
-/// No plugin supports this machine.
-pub fn manager_not_found() -> HwError {
-    HwError::agent("HardwareManagerNotFound", 500, "No valid HardwareManager found", NO_DETAILS)
-}
 
 /// No manager has the method, or none can use it on this hardware.
 pub fn method_not_found(method: &str) -> HwError {
@@ -88,6 +80,54 @@ mod tests {
         for (error, text) in texts {
             assert_eq!(error.to_string(), text);
         }
+    }
+
+    /// Recorded from ironic-python-agent 13.0.0 by `tests/upstream/names.py`.
+    #[test]
+    fn the_classes_are_those_of_the_python_agent() {
+        let recorded: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/fixtures/names/upstream.json")).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let with_details: &[fn(&'static str) -> HwError] = &[
+            HwError::cleaning,
+            HwError::deployment,
+            HwError::servicing,
+            HwError::command_execution,
+            HwError::block_device_erase,
+            HwError::block_device,
+            HwError::software_raid,
+            HwError::virtual_media_boot,
+            HwError::device_not_found,
+            HwError::invalid_image,
+            HwError::clock_sync,
+            HwError::incompatible_numa_format,
+            HwError::invalid_content,
+            HwError::invalid_command,
+            HwError::invalid_command_params,
+            HwError::incompatible,
+            HwError::configuration,
+        ];
+        let mut ours: Vec<HwError> = with_details.iter().map(|class| class("details")).collect();
+        ours.push(agent_is_busy("details"));
+        ours.push(method_not_found("details"));
+        ours.push(HwError::absent("details"));
+        ours.push(object_not_found("Extension", "nope"));
+        ours.push(version_mismatch("{'acme': '2.1'}", "{'acme': '2.0'}"));
+        for error in ours {
+            let theirs = &recorded["errors"][error.class()];
+            assert!(theirs.is_object(), "{} is none of theirs", error.class());
+            assert_eq!(theirs["type"], error.class());
+            assert_eq!(theirs["code"], error.code(), "{}", error.class());
+            assert_eq!(text(&theirs["message"]), error.message(), "{}", error.class());
+            assert_eq!(text(&theirs["details"]), error.details(), "{}", error.class());
+        }
+        // Sentences of our own beside their classes and numbers.
+        let protected = HwError::protected_device("/dev/sda", "VMFS partition");
+        let theirs = &recorded["errors"]["ProtectedDeviceError"];
+        assert_eq!((&theirs["type"], &theirs["code"]), (&protected.class().into(), &protected.code().into()));
+        assert_eq!(theirs["message"], theirs["details"]);
+        assert_eq!(protected.message(), protected.details());
+        assert!(protected.details().contains("VMFS partition") && protected.details().contains("/dev/sda"));
     }
 
     #[test]

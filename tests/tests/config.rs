@@ -154,6 +154,22 @@ fn unknown_names_are_warned_about_with_the_nearest_one() {
     assert!(table.stderr.starts_with("warning: ") && table.stderr.contains("did you mean"), "{table:#?}");
 }
 
+/// Upstream has it so: as a flag with dashes, in files with underscores.
+#[test]
+fn the_one_option_with_dashes_is_a_flag_and_in_files_has_underscores() {
+    let machine = Machine::with_kernel_line("");
+    let guard = |arguments: &[&str]| {
+        option(&machine.config(&[], &[&["--json"], arguments].concat()), "guard_special_filesystems").0
+    };
+    assert_eq!(guard(&[]), true);
+    assert_eq!(guard(&["--noguard-special-filesystems"]), false);
+    let underscored = machine.write("a.conf", "guard_special_filesystems = no\n");
+    let dashed = machine.write("b.conf", "guard-special-filesystems = no\n");
+    assert_eq!(guard(&["--config-file", &underscored]), false);
+    assert_eq!(guard(&["--config-file", &underscored, "--guard-special-filesystems"]), true);
+    assert_eq!(guard(&["--config-file", &dashed]), true);
+}
+
 #[test]
 fn secrets_are_never_printed() {
     let machine = Machine::with_kernel_line("ipa-agent-token=s3cret-token");

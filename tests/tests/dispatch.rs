@@ -107,6 +107,7 @@ async fn other_errors_stop_the_search() {
     assert_eq!((&defined["type"], &defined["details"]), (&json!("CleaningError"), &json!("controller 3 is wet")));
     let unset = client.clean_error("unset").await;
     assert_eq!(unset["type"], "HardwareManagerConfigurationError", "{unset}");
+    host.log_line(&["configuration error in manager puppet_high", "no url in"]);
 }
 
 /// If nobody answers, the error names the method (DSP-15).
@@ -126,6 +127,11 @@ async fn without_any_manager_the_error_says_so() {
     let host = Host::with(PluginDir::new()).start();
     let error = host.client().clean_error("probe").await;
     assert_eq!((&error["type"], &error["code"]), (&json!("HardwareManagerNotFound"), &json!(500)), "{error}");
+    assert_eq!(error["message"], "No valid HardwareManager found");
+    let directory = host.plugin_dir().path().display().to_string();
+    for part in [directory.as_str(), "plugins list"] {
+        assert!(error["details"].as_str().unwrap_or_default().contains(part), "{part}: {error}");
+    }
 }
 
 /// All answers by class name; null counts, absent and incompatible do not.
@@ -214,11 +220,162 @@ async fn the_configuration_section_reaches_its_manager() {
 }
 
 #[tokio::test]
-async fn every_manager_is_initialized_once() {
-    let host = start(&[("aaaa", json!({"count": {"initialized": 0}}))]);
+async fn every_manager_is_evaluated_and_initialized_once() {
+    let host = start(&[("aaaa", json!({"count": {"initialized": 0}, "ranked": {"evaluated": 0}}))]);
     for _ in 0..2 {
         assert_eq!(host.client().clean_value("count").await, 1);
+        assert_eq!(host.client().clean_value("ranked").await, 1);
     }
+}
+
+/// Highest first, when all are ranked: an initialize may ask the others, even those that have not been initialized.
+#[tokio::test]
+async fn managers_are_initialized_in_rank_order_and_may_dispatch_meanwhile() {
+    let host = start(&[
+        (
+            "low0",
+            json!({"support": 1, "low_count": {"initialized": 0}, "initialize": {"dispatch": "high_count"},
+            "low_saw": {"on_initialize": 0}}),
+        ),
+        (
+            "high",
+            json!({"support": 9, "high_count": {"initialized": 0}, "initialize": {"dispatch": "low_count"},
+            "high_saw": {"on_initialize": 0}}),
+        ),
+    ]);
+    assert_eq!(host.client().clean_value("high_saw").await, 0);
+    assert_eq!(host.client().clean_value("low_saw").await, 1);
+}
+
+/// Upstream ends the start there and leaves the managers below it without their initialize (DSP-09).
+#[tokio::test]
+async fn a_failing_initialize_harms_nobody_else() {
+    let host = start(&[
+        ("high", json!({"support": 9, "initialize": {"fail": "no such controller"}, "probe": {"value": "high"}})),
+        ("low0", json!({"support": 1, "count": {"initialized": 0}})),
+    ]);
+    host.log_line(&["puppet_high could not be initialized", "no such controller"]);
+    assert_eq!(host.client().clean_value("probe").await, "high");
+    assert_eq!(host.client().clean_value("count").await, 1);
+}
+
+/// Each manager has the methods of the base class (DSP-17). Where those need what it has not, the next one is asked.
+#[tokio::test]
+async fn inherited_methods_fall_through_to_the_next_manager() {
+    let disk = json!([{"name": "/dev/nosuch0", "size": 1}]);
+    let host = start(&[
+        ("high", json!({"support": 9})),
+        (
+            "low0",
+            json!({
+                "support": 1,
+                "get_os_install_device": {"value": "/dev/nosuch0"},
+                "list_block_devices_check_skip_list": {"value": disk},
+                "safety_check_block_device": {"value": null},
+                "erase_block_device": {"value": "erased"},
+                "asked": {"asked": "get_os_install_device"},
+            }),
+        ),
+    ]);
+    let client = host.client();
+    assert_eq!(client.clean_value("erase_devices").await, json!({"/dev/nosuch0": "erased"}));
+    let before = client.clean_value("asked").await.as_u64().expect("a number");
+    assert_eq!(client.clean_value("wait_for_disks").await, Value::Null);
+    assert_eq!(client.clean_value("asked").await, before + 1);
+    let params = json!({"node": {}, "ports": []});
+    let steps = client.run("deploy.get_deploy_steps", params).await["command_result"].clone();
+    assert_eq!(steps["deploy_steps"], json!({}), "the inherited lists are empty: {steps}");
+}
+
+/// The inventory of a manager that has none of its own is that of the generic one below it (DSP-18).
+#[tokio::test]
+async fn an_inherited_inventory_falls_through_to_the_generic_manager() {
+    let plugins = PluginDir::new().with_puppet("high", &json!({"support": 9}));
+    // The generic manager would prepare the machine when it is initialized.
+    let host = Host::with(plugins.with(&ipa_tests::artifacts::plugin("ipa-generic"))).flag("--read-only").start();
+    let result = host.client().run("poll.get_hardware_info", json!({})).await;
+    assert_eq!(result["command_status"], "SUCCEEDED", "{result}");
+    assert!(result["command_result"]["cpu"]["count"].as_u64().is_some_and(|count| count > 0), "{result}");
+
+    let alone = Host::with(PluginDir::new().with_puppet("high", &json!({"support": 9}))).start();
+    let result = alone.client().run("poll.get_hardware_info", json!({})).await;
+    assert_eq!(result["command_error"]["details"], "Could not find method: list_hardware_info", "{result}");
+}
+
+/// A node that was not known before is waited for, inside the command that brings it (DSP-33).
+#[tokio::test]
+async fn a_new_node_has_its_disks_waited_for() {
+    let host = start(&[("aaaa", json!({"wait_for_disks": {"value": null}, "waits": {"asked": "wait_for_disks"}}))]);
+    let client = host.client();
+    let list = |uuid: &str| client.run("clean.get_clean_steps", json!({"node": {"uuid": uuid}, "ports": []}));
+    list("one").await;
+    list("one").await;
+    list("two").await;
+    // The node of this step is a third one.
+    assert_eq!(client.clean_value("waits").await, 3);
+    assert_eq!(client.clean_value("waits").await, 3);
+}
+
+/// Only a device that is not there yet is waited for, and not for ever (DSK-14).
+#[tokio::test]
+async fn the_wait_for_the_root_disk_is_bounded() {
+    let gone = json!({"device_not_found": "no disk of 4 GiB"});
+    for (attempts, answer, asked, status) in [
+        (3, &gone, 3, "SUCCEEDED"),
+        (0, &gone, 0, "SUCCEEDED"),
+        (3, &json!({"value": "/dev/nosuch0"}), 1, "SUCCEEDED"),
+        (3, &json!({"fail": "controller 3 is on fire"}), 1, "FAILED"),
+    ] {
+        let section = json!({"get_os_install_device": answer, "asked": {"asked": "get_os_install_device"}});
+        let wait = format!("[DEFAULT]\ndisk_wait_attempts = {attempts}\ndisk_wait_delay = 0\n");
+        let host = Host::with(puppets(&[("aaaa", section)]).with_config(&wait)).start();
+        // The node is no new one, so that only the step waits.
+        let mut params = step_params("wait_for_disks", json!({}));
+        params["node"] = json!({});
+        let result = host.client().run("clean.execute_clean_step", params).await;
+        assert_eq!(result["command_status"], status, "{attempts} {answer}: {result}");
+        let mut params = step_params("asked", json!({}));
+        params["node"] = json!({});
+        let count = host.client().run("clean.execute_clean_step", params).await;
+        assert_eq!(count["command_result"]["clean_result"], asked, "{attempts} {answer}: {count}");
+        if asked == 3 {
+            host.log_line(&["the root device was not detected"]);
+        }
+    }
+}
+
+/// As many disks at once as the node says: each erasure returns only when both have begun.
+#[tokio::test]
+async fn disks_are_erased_side_by_side() {
+    let disks = json!([{"name": "/dev/nosuch0", "size": 1}, {"name": "/dev/nosuch1", "size": 1}]);
+    let host = start(&[(
+        "aaaa",
+        json!({
+            "list_block_devices_check_skip_list": {"value": disks},
+            "safety_check_block_device": {"value": null},
+            "erase_block_device": {"meet": 2},
+        }),
+    )]);
+    let mut params = step_params("erase_devices", json!({}));
+    params["node"]["driver_internal_info"] = json!({"disk_erasure_concurrency": 2});
+    let result = host.client().run("clean.execute_clean_step", params).await;
+    assert_eq!(
+        result["command_result"]["clean_result"],
+        json!({"/dev/nosuch0": "met", "/dev/nosuch1": "met"}),
+        "{result}"
+    );
+}
+
+/// Who offers a step is not who is asked first to run it (DSP-32).
+#[tokio::test]
+async fn a_step_runs_on_the_first_that_has_it_not_on_the_one_that_offers_it() {
+    let host = start(&[
+        ("high", json!({"support": 9, "shared": {"value": "high"}})),
+        ("low0", json!({"support": 1, "shared": {"value": "low"}, "clean_steps": [step("shared", 10)]})),
+    ]);
+    let steps = host.client().clean_steps().await["clean_steps"].clone();
+    assert_eq!(steps["Puppetlow0"][0]["step"], "shared", "{steps}");
+    assert_eq!(host.client().clean_value("shared").await, "high");
 }
 
 /// The version map that Ironic got must be the one that it gives back, exactly (DSP-26, DSP-27).

@@ -172,6 +172,8 @@ async fn refused_commands_say_why() {
         ("nodot", 400, "Invalid command: Command name must be of the form"),
         ("nosuch.command", 404, "Not found: Extension with id"),
         ("clean.nosuch", 400, "Invalid command: Unknown command:"),
+        // Verification is no work of the agent.
+        ("verify.get_verify_steps", 404, "Not found: Extension with id verify"),
     ] {
         let answer = client.post(name, json!({}), "").await;
         assert_eq!(answer.status, status, "{name}: {}", answer.body);

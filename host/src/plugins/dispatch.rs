@@ -284,6 +284,11 @@ mod tests {
         let failing = [fake("a", Ok(json!(1))), fake("b", fails(HwError::cleaning("x"))), fake("c", Ok(json!(1)))];
         assert_eq!(all_of(&failing, "m", &json!({})).await, Err(HwError::cleaning("x")));
         assert_eq!(failing[2].asked.load(Ordering::Relaxed), 0);
-        assert!(all_of(&[fake("a", fails(HwError::absent("m")))], "m", &json!({})).await.is_err());
+        for nobody in
+            [vec![], vec![fake("a", fails(HwError::absent("m"))), fake("b", fails(HwError::incompatible("")))]]
+        {
+            let error = all_of(&nobody, "m", &json!({})).await.expect_err("no answer");
+            assert_eq!((error.class(), error.details()), ("HardwareManagerMethodNotFound", "Could not find method: m"));
+        }
     }
 }

@@ -86,6 +86,21 @@ mod tests {
     }
 
     #[test]
+    fn the_levels_are_those_of_the_python_agent() {
+        use ipa_plugin_api::manager::Support;
+        let recorded: Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/names/upstream.json")).unwrap();
+        for (name, Support(level)) in [
+            ("NONE", Support::NONE),
+            ("GENERIC", Support::GENERIC),
+            ("MAINLINE", Support::MAINLINE),
+            ("SERVICE_PROVIDER", Support::SERVICE_PROVIDER),
+        ] {
+            assert_eq!(recorded["support"][name], level, "{name}");
+        }
+    }
+
+    #[test]
     fn support_comes_before_names() {
         let (b_high, a, b) = (manifest("x", "B", "1"), manifest("y", "A", "1"), manifest("z", "B", "1"));
         let mut managers = [(1, &b), (1, &a), (3, &b_high), (1, &b_high)];

@@ -106,6 +106,21 @@ mod tests {
         assert_eq!(of(true, "_private"), None);
     }
 
+    /// The Python agent's base class has `evaluate_hardware_support` too, which goes another way here, and not
+    /// `get_ipv4_addr`, which it dispatches all the same.
+    #[test]
+    fn every_method_of_the_python_agents_base_class_can_be_overridden() {
+        let recorded: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/names/upstream.json")).expect("JSON");
+        let theirs: Vec<&str> =
+            recorded["manager_methods"].as_array().expect("a list").iter().filter_map(|name| name.as_str()).collect();
+        assert!(theirs.len() > 25, "{theirs:?}");
+        for method in theirs.into_iter().filter(|name| *name != "evaluate_hardware_support").chain(["get_ipv4_addr"]) {
+            assert!(is_base(method), "{method}");
+            assert!(presence(&manifest(false), method).is_some(), "{method}");
+        }
+    }
+
     #[test]
     fn what_a_dead_manager_owns_is_not_passed_over() {
         let own = |known, method| is_own(&manifest(false), known, method);

@@ -53,6 +53,11 @@ impl<'h, M: Export> Bench<'h, M> {
         Ok(Self { manager: M::new(&host.section())?, host, kind: PhantomData })
     }
 
+    /// Takes a manager that the test made itself, for example one that reads a directory in the place of the machine.
+    pub fn of(manager: M, host: &'h FakeHost) -> Self {
+        Self { manager, host, kind: PhantomData }
+    }
+
     /// The manager itself.
     pub fn manager(&self) -> &M {
         &self.manager

@@ -17,6 +17,9 @@ const IPMI_MODULES: [&str; 3] = ["ipmi_msghandler", "ipmi_devintf", "ipmi_si"];
 /// Longest time to load a kernel module; `ipmi_si` may wait for a slow BMC.
 const MODPROBE_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Longest time for udev to settle, as long as its own default.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(120);
+
 /// Upstream's class and version, so that Ironic's records of the Python agent stay valid.
 #[derive(Debug)]
 pub struct GenericHardwareManager {
@@ -90,6 +93,7 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn list_block_devices(&self, cx: &Cx<'_>, include_partitions: bool) -> HwResult<Vec<BlockDevice>> {
+        settle(cx);
         let disks = self.collector.disks(include_partitions)?;
         filter(cx, disks.into_iter().map(|disk| Device::Block(disk.device)), |device| match device {
             Device::Block(disk) => Some(disk),
@@ -115,6 +119,13 @@ impl HardwareManager for GenericHardwareManager {
 
     fn get_system_vendor_info(&self, _cx: &Cx<'_>) -> HwResult<SystemVendorInfo> {
         Ok(self.collector.vendor())
+    }
+
+    fn get_usb_devices(&self, cx: &Cx<'_>) -> HwResult<Vec<UsbDevice>> {
+        filter(cx, self.collector.usb_devices().into_iter().map(Device::Usb), |device| match device {
+            Device::Usb(usb) => Some(usb),
+            _ => None,
+        })
     }
 
     fn list_hardware_info(&self, cx: &Cx<'_>) -> HwResult<Value> {
@@ -174,6 +185,16 @@ impl GenericHardwareManager {
     }
 }
 
+/// Waits for udev to be done with the devices that have just come, since its database describes the disks.
+fn settle(cx: &Cx<'_>) {
+    let mut command = Command::new("udevadm").arg("settle").deadline(SETTLE_DEADLINE);
+    if let Err(error) = cx.run(&mut command).and_then(CommandOutput::check) {
+        // A ramdisk without udev has nothing to wait for.
+        let level = if error.class() == "FileNotFoundError" { Level::Debug } else { Level::Warning };
+        cx.log(level, "udev has not settled", &[("error", &error.details())]);
+    }
+}
+
 /// Passes every device of a listing through all managers' `filter_device`. `pick` takes the kind of the listing out of
 /// the answer; a manager that changes the kind has removed the device from it.
 fn filter<T>(
@@ -211,20 +232,41 @@ impl Tools for HostTools<'_> {
 
 export_manager! {
     GenericHardwareManager, name = "generic_hardware_manager", version = "1.2",
-    tools = ["blockdev", "ipmitool", "modprobe", "sync"],
+    tools = ["blockdev", "ipmitool", "modprobe", "sync", "udevadm"],
     methods {
         initialize, list_network_interfaces, get_interface_info, get_ipv4_addr, get_cpus, get_memory,
         list_block_devices, get_bmc_address, get_bmc_v6address, get_bmc_mac, get_boot_info, get_system_vendor_info,
-        list_hardware_info, generate_tls_certificate, collect_system_logs, full_sync,
-        filter_device,
+        get_usb_devices, list_hardware_info, generate_tls_certificate, collect_system_logs, full_sync, filter_device,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ipa_plugin_api::testing::{Bench, FakeHost, conformance};
+    use ipa_plugin_api::export::Export;
+    use ipa_plugin_api::testing::{Bench, FakeHost, conformance, output};
 
     use super::*;
+    use crate::inventory::network::Kernel;
+    use crate::root::fixture::Tree;
+
+    const LAN: &str = include_str!("../fixtures/ipmitool/lan-print");
+
+    /// The manager of a machine that consists of these files.
+    fn on(tree: &Tree) -> GenericHardwareManager {
+        let collector = Collector::new(tree.root(), "x86_64", Box::new(Kernel));
+        GenericHardwareManager { collector, bmc: Mutex::new(None) }
+    }
+
+    /// A machine with a disk, an interface and a USB device.
+    fn machine() -> Tree {
+        let tree = Tree::new();
+        tree.file("sys/block/vda/dev", "254:0\n")
+            .file("sys/block/vda/size", "8192\n")
+            .directory("sys/class/net/eth0/device")
+            .file("sys/bus/usb/devices/1-1/devnum", "2\n")
+            .file("sys/bus/usb/devices/1-1/product", "Key\n");
+        tree
+    }
 
     #[test]
     fn it_is_a_good_manager_without_steps() {
@@ -246,15 +288,92 @@ mod tests {
     }
 
     #[test]
+    fn it_is_upstreams_generic_manager_by_name_and_version() {
+        let manifest = GenericHardwareManager::SPEC.to_manifest();
+        // Ironic compares the version map of the Python agent with ours.
+        assert_eq!((manifest.name.as_str(), manifest.version.as_str()), ("generic_hardware_manager", "1.2"));
+        assert_eq!(manifest.class_name, "GenericHardwareManager");
+        let recorded: Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/names/upstream.json")).expect("JSON");
+        let ours = json!({"class_name": manifest.class_name, "name": manifest.name, "version": manifest.version});
+        assert_eq!(recorded["generic"], ours);
+    }
+
+    /// What upstream passes through the filter: disks, interfaces and USB devices.
+    const LISTINGS: [(&str, &str); 3] =
+        [("list_block_devices", "block"), ("list_network_interfaces", "network"), ("get_usb_devices", "usb")];
+
+    #[test]
     fn another_manager_can_change_or_hide_a_device() {
-        let hidden = FakeHost::new().answer("filter_device", Ok(Value::Null));
-        let bench = Bench::<GenericHardwareManager>::new(&hidden).expect("made");
-        assert_eq!(bench.call("list_block_devices", json!({})).expect("listed"), json!([]));
-        let changed = json!({"kind": "block", "device": {"name": "/dev/acme", "size": 1}});
-        let host = FakeHost::new().answer("filter_device", Ok(changed));
-        let bench = Bench::<GenericHardwareManager>::new(&host).expect("made");
-        let disks = bench.call("list_block_devices", json!({})).expect("listed");
-        assert!(disks.as_array().is_some_and(|disks| disks.iter().all(|disk| disk["name"] == "/dev/acme")), "{disks}");
+        let tree = machine();
+        for (method, kind) in LISTINGS {
+            let other = json!({"name": "acme", "mac_address": "52:54:00:00:00:01", "size": 1, "product": "acme"});
+            let listed = |answer: Value| {
+                let host = FakeHost::new()
+                    .answer("get_interface_info", Ok(json!({"name": "eth0", "mac_address": "52:54:00:00:00:01"})))
+                    .answer("filter_device", Ok(answer));
+                Bench::of(on(&tree), &host).call(method, json!({})).expect("listed")
+            };
+            assert_eq!(listed(Value::Null), json!([]), "{method}");
+            let changed = listed(json!({"kind": kind, "device": other}));
+            assert_eq!(changed.as_array().map(Vec::len), Some(1), "{method}: {changed}");
+            let (name, product) = (&changed[0]["name"], &changed[0]["product"]);
+            assert!(name == "acme" || product == "acme", "{method}: {changed}");
+            // A device that turned into one of another kind is none of this listing.
+            let odd = if kind == "usb" { "block" } else { "usb" };
+            assert_eq!(listed(json!({"kind": odd, "device": other})), json!([]), "{method}");
+        }
+    }
+
+    #[test]
+    fn an_interface_that_no_manager_can_describe_is_left_out() {
+        let tree = machine();
+        let host = FakeHost::new();
+        assert_eq!(Bench::of(on(&tree), &host).call("list_network_interfaces", json!({})).expect("listed"), json!([]));
+        let warnings = host.log_records();
+        assert!(warnings.iter().any(|record| record.pairs["interface"] == "eth0"), "{warnings:?}");
+    }
+
+    #[test]
+    fn disks_are_listed_when_udev_has_settled() {
+        let tree = machine();
+        let host = FakeHost::new().answer("filter_device", Ok(Value::Null));
+        Bench::of(on(&tree), &host).call("list_block_devices", json!({})).expect("listed all the same");
+        assert_eq!(host.commands_run(), [["udevadm", "settle"]]);
+        assert!(host.log_records().iter().any(|record| record.message == "udev has not settled"));
+    }
+
+    fn asked_of_the_bmc(host: &FakeHost) -> usize {
+        host.commands_run().iter().filter(|argv| argv[0] == "ipmitool").count()
+    }
+
+    #[test]
+    fn the_bmc_is_asked_once() {
+        let tree = machine();
+        tree.link("dev/ipmi0", "/dev/null");
+        let host = FakeHost::new()
+            .command(&["ipmitool", "lan", "print", "1"], output(0, LAN, ""))
+            .answer("filter_device", Ok(Value::Null));
+        let bench = Bench::of(on(&tree), &host);
+        let inventory = bench.call("list_hardware_info", json!({})).expect("collected");
+        assert_eq!(inventory["bmc_address"], "192.168.10.21");
+        assert_eq!(inventory["bmc_mac"], "ac:1f:6b:00:11:22");
+        let asked = asked_of_the_bmc(&host);
+        assert_eq!(bench.call("list_hardware_info", json!({})).expect("collected"), inventory);
+        assert!(asked > 0 && asked_of_the_bmc(&host) == asked);
+    }
+
+    #[test]
+    fn the_node_can_spare_the_bmc() {
+        let tree = machine();
+        tree.link("dev/ipmi0", "/dev/null");
+        let host = FakeHost::new()
+            .node(json!({"uuid": "u", "skip_bmc_detect": true}))
+            .answer("filter_device", Ok(Value::Null));
+        let inventory = Bench::of(on(&tree), &host).call("list_hardware_info", json!({})).expect("collected");
+        assert_eq!((&inventory["bmc_address"], &inventory["bmc_v6address"]), (&Value::Null, &Value::Null));
+        assert!(inventory.get("bmc_mac").is_none(), "{inventory}");
+        assert_eq!(asked_of_the_bmc(&host), 0);
     }
 
     #[test]
@@ -262,6 +381,7 @@ mod tests {
         let host = FakeHost::new();
         let bench = Bench::<GenericHardwareManager>::new(&host).expect("made");
         bench.call("initialize", json!({})).expect("goes on");
-        assert_eq!(host.commands_run().len(), 3);
+        let expected = ["ipmi_msghandler", "ipmi_devintf", "ipmi_si"].map(|module| vec!["modprobe", module]);
+        assert_eq!(host.commands_run(), expected);
     }
 }

@@ -5,6 +5,10 @@
 //! `[plugin:NAME]`:
 //!
 //! * `support`: an integer, 3 if absent.
+//! * `initialize`, `wait_for_disks`, `get_os_install_device`, `list_block_devices_check_skip_list`,
+//!   `erase_block_device`: what these methods of the trait do, in the words below. Words for the test to look with:
+//!   `{"on_initialize": 0}` (what `initialize` answered), `{"evaluated": 0}` (how often the manager was evaluated),
+//!   `{"asked": "method"}` (how often the method was called). And a further error: `{"device_not_found": "why"}`.
 //! * `clean_steps`: a JSON list, answered by `get_clean_steps`.
 //! * any other key: a method (of those that every manager has, `full_sync` alone), and what it does as JSON:
 //!   `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`, `{"fail": "why"}` (a foreign error),
@@ -15,7 +19,7 @@
 //!   many calls are inside at the same time), `{"work": ["50", "half done"]}` (reports progress, then waits for its
 //!   cancellation), `{"initialized": 0}` (how often `initialize` was called).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
@@ -27,7 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Puppet {
     section: BTreeMap<String, String>,
+    evaluated: AtomicU32,
     initialized: AtomicU32,
+    on_initialize: Mutex<Value>,
+    asked: Mutex<HashMap<String, u32>>,
     inside: Mutex<u64>,
     came: Condvar,
 }
@@ -35,17 +42,52 @@ struct Puppet {
 impl HardwareManager for Puppet {
     fn new(config: &Value) -> HwResult<Self> {
         let section = serde_json::from_value(config.clone())?;
-        Ok(Self { section, initialized: AtomicU32::new(0), inside: Mutex::new(0), came: Condvar::new() })
+        Ok(Self {
+            section,
+            evaluated: AtomicU32::new(0),
+            initialized: AtomicU32::new(0),
+            on_initialize: Mutex::default(),
+            asked: Mutex::default(),
+            inside: Mutex::new(0),
+            came: Condvar::new(),
+        })
     }
 
     fn evaluate_hardware_support(&self, _cx: &Cx<'_>) -> HwResult<Support> {
+        self.evaluated.fetch_add(1, Ordering::Relaxed);
         let support = self.section.get("support").map_or("3", String::as_str);
         support.parse().map(Support).map_err(|error| HwError::configuration(format!("support {support}: {error}")))
     }
 
-    fn initialize(&self, _cx: &Cx<'_>) -> HwResult<()> {
+    fn initialize(&self, cx: &Cx<'_>) -> HwResult<()> {
+        if self.section.contains_key("initialize") {
+            *self.on_initialize.lock().unwrap() = self.call_dynamic(cx, "initialize", json!({}))?;
+        }
         self.initialized.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn get_os_install_device(&self, cx: &Cx<'_>, permit_refresh: bool) -> HwResult<String> {
+        let answer = self.call_dynamic(cx, "get_os_install_device", json!({"permit_refresh": permit_refresh}))?;
+        Ok(serde_json::from_value(answer)?)
+    }
+
+    fn wait_for_disks(&self, cx: &Cx<'_>) -> HwResult<()> {
+        self.call_dynamic(cx, "wait_for_disks", json!({})).map(|_| ())
+    }
+
+    fn list_block_devices_check_skip_list(
+        &self,
+        cx: &Cx<'_>,
+        node: &Value,
+        _include_partitions: bool,
+    ) -> HwResult<Vec<BlockDevice>> {
+        let answer = self.call_dynamic(cx, "list_block_devices_check_skip_list", json!({"node": node}))?;
+        Ok(serde_json::from_value(answer)?)
+    }
+
+    fn erase_block_device(&self, cx: &Cx<'_>, node: &Value, block_device: &BlockDevice) -> HwResult<Value> {
+        self.call_dynamic(cx, "erase_block_device", json!({"node": node, "block_device": block_device}))
     }
 
     fn get_clean_steps(&self, _cx: &Cx<'_>, _node: &Value, _ports: &[Value]) -> HwResult<Vec<Step>> {
@@ -59,6 +101,7 @@ impl HardwareManager for Puppet {
     fn call_dynamic(&self, cx: &Cx<'_>, method: &str, args: Value) -> HwResult<Value> {
         let script = self.section.get(method).ok_or_else(|| HwError::absent(method))?;
         let script: BTreeMap<String, Value> = serde_json::from_str(script)?;
+        *self.asked.lock().unwrap().entry(method.to_owned()).or_default() += 1;
         let (action, with) = script.into_iter().next().ok_or_else(|| HwError::configuration(method))?;
         let text = || with.as_str().unwrap_or_default().to_owned();
         match action.as_str() {
@@ -73,6 +116,10 @@ impl HardwareManager for Puppet {
             "call_next" => Ok(json!({"PuppetTAG0": cx.call_next::<Value>(&text(), args)?})),
             "args" => Ok(args),
             "config" => cx.config(),
+            "device_not_found" => Err(HwError::device_not_found(text())),
+            "evaluated" => Ok(json!(self.evaluated.load(Ordering::Relaxed))),
+            "on_initialize" => Ok(self.on_initialize.lock().unwrap().clone()),
+            "asked" => Ok(json!(self.asked.lock().unwrap().get(&text()).copied().unwrap_or(0))),
             "initialized" => Ok(json!(self.initialized.load(Ordering::Relaxed))),
             "meet" => self.meet(with.as_u64().unwrap_or(2)),
             "parallel" => parallel(cx, with[0].as_str().unwrap_or_default(), with[1].as_u64().unwrap_or(2)),

@@ -214,17 +214,65 @@ async fn a_listed_deadline_holds_for_the_step() {
     assert_eq!(calls, [("get_clean_steps".into(), None), ("acme_ok".into(), Some(77)), ("acme_null".to_owned(), None)]);
 }
 
+/// First the node, then the versions, and only then the step's name.
 #[tokio::test]
 async fn the_node_is_remembered_before_anything_else() {
     let fixture = fixture();
-    fixture
-        .post(
-            &json!({"name": "clean.execute_clean_step", "params": {"step": {}, "node": {"uuid": "u"},
-        "ports": [], "clean_version": {"acme": "0"}}}),
-            true,
-        )
-        .await;
+    let body = json!({"name": "clean.execute_clean_step", "params": {"step": {}, "node": {"uuid": "u"},
+        "ports": [], "clean_version": {"acme": "0"}}});
+    assert_eq!(fixture.post(&body, true).await.json()["command_status"], "CLEAN_VERSION_MISMATCH");
     assert_eq!(*fixture.managers.nodes.lock().unwrap(), [json!({"uuid": "u"})]);
+}
+
+#[tokio::test]
+async fn listing_steps_remembers_the_node() {
+    for kind in ["clean", "deploy", "service"] {
+        let fixture = fixture();
+        let body = json!({"name": format!("{kind}.get_{kind}_steps"), "params": {"node": {"uuid": kind}, "ports": []}});
+        assert_eq!(fixture.post(&body, true).await.json()["command_status"], "SUCCEEDED");
+        assert_eq!(*fixture.managers.nodes.lock().unwrap(), [json!({"uuid": kind})]);
+    }
+}
+
+#[tokio::test]
+async fn each_poll_reads_the_inventory_anew() {
+    let fixture = fixture();
+    for _ in 0..2 {
+        fixture.post(&command("poll.get_hardware_info"), true).await;
+    }
+    let calls = fixture.managers.calls.lock().unwrap().clone();
+    assert_eq!(calls, [("list_hardware_info".into(), None), ("list_hardware_info".to_owned(), None)]);
+}
+
+#[tokio::test]
+async fn unknown_parameters_fail_the_command_of_either_kind() {
+    let fixture = fixture();
+    for (name, recorded) in [("flow.start_flow", "start_flow"), ("log.collect_system_logs", "log.collect_system_logs")]
+    {
+        let answer = fixture.post(&json!({"name": name, "params": {"flow": [], "odd": 1}}), true).await;
+        let body = answer.json();
+        assert_eq!(
+            (answer.status, &body["command_status"], &body["command_name"]),
+            (200, &json!("FAILED"), &json!(recorded))
+        );
+        let error = &body["command_error"];
+        assert_eq!((&error["type"], &error["code"]), (&json!("CommandExecutionError"), &json!(500)));
+        assert!(error["details"].as_str().unwrap().contains("unexpected argument"), "{error}");
+    }
+    assert_eq!(list(&fixture).await.len(), 2);
+}
+
+/// The client decides how long it waits, the agent does not.
+#[tokio::test(start_paused = true)]
+async fn a_wait_has_no_end_of_its_own() {
+    let fixture = fixture();
+    let started = fixture.post(&step("acme_block"), false).await.json();
+    let path = format!("/v1/commands/{}?agent_token={TOKEN}&wait=true", started["id"].as_str().unwrap());
+    let mut waiting = fixture.connect().await;
+    waiting.send("GET", &path, &[], b"").await;
+    tokio::time::sleep(std::time::Duration::from_secs(100 * 3600)).await;
+    fixture.managers.release.send_replace(true);
+    assert_eq!(waiting.receive("GET").await.json()["command_status"], "SUCCEEDED");
 }
 
 #[tokio::test]
@@ -259,4 +307,23 @@ async fn the_log_has_each_request_but_no_token() {
     let log = fixture.agent.logging().ring().text();
     assert_eq!(log.matches("api request client=127.0.0.1 method=GET path=").count(), 2, "{log}");
     assert!(!log.contains(TOKEN), "{log}");
+}
+
+/// Proxies tell whom a request comes from; the first of several counts.
+#[tokio::test]
+async fn the_log_tells_client_path_status_and_time() {
+    let fixture = fixture();
+    for (headers, client) in [
+        (&[][..], "127.0.0.1"),
+        (&[("X-Real-IP", "192.0.2.7")], "192.0.2.7"),
+        (&[("X-Real-IP", "192.0.2.7"), ("X-Forwarded-For", "192.0.2.8, 192.0.2.9")], "192.0.2.8"),
+    ] {
+        let mut connection = fixture.connect().await;
+        connection.send("POST", &format!("/v1/status?from={client}"), headers, b"").await;
+        assert_eq!(connection.receive("POST").await.status, 405);
+        let log = fixture.agent.logging().ring().text();
+        let line = log.lines().last().unwrap();
+        let told = format!("api request client={client} method=POST path=\"/v1/status?from={client}\" status=405 ms=");
+        assert!(line.contains(&told), "{told} in {line}");
+    }
 }

@@ -52,27 +52,36 @@ pub async fn collect(agent: &Arc<Agent>, call: &CallContext) -> HwResult<String>
     }
     let attached = call.take_logs();
     let own = agent.logging().ring().text();
-    let pack = move || -> std::io::Result<String> {
-        let mut archive = Archive::new();
-        archive.add("ipa-host.log", own.as_bytes())?;
-        match journal {
-            Journal::Text(text) => archive.add("journal", &text)?,
-            Journal::Absent(why) => {
-                archive.add("journal.error", why.as_bytes())?;
-                tree::add(&mut archive, Path::new(LOG_DIR))?;
-            }
-        }
-        if let Some(error) = failure {
-            archive.add("managers.error", error.as_bytes())?;
-        }
-        for (name, bytes) in attached {
-            archive.add(&name, &bytes)?;
-        }
-        Ok(BASE64_STANDARD.encode(archive.finish()?))
-    };
+    let pack = move || pack(&own, journal, failure, attached, Path::new(LOG_DIR));
     let packed =
         tokio::task::spawn_blocking(pack).await.map_err(|error| HwError::command_execution(error.to_string()))?;
     packed.map_err(|error| HwError::command_execution(format!("cannot pack the logs: {error}")))
+}
+
+/// The archive as text. Without a journal the log directory is taken.
+fn pack(
+    own: &str,
+    journal: Journal,
+    failure: Option<String>,
+    attached: Vec<(String, Vec<u8>)>,
+    log_dir: &Path,
+) -> std::io::Result<String> {
+    let mut archive = Archive::new();
+    archive.add("ipa-host.log", own.as_bytes())?;
+    match journal {
+        Journal::Text(text) => archive.add("journal", &text)?,
+        Journal::Absent(why) => {
+            archive.add("journal.error", why.as_bytes())?;
+            tree::add(&mut archive, log_dir)?;
+        }
+    }
+    if let Some(error) = failure {
+        archive.add("managers.error", error.as_bytes())?;
+    }
+    for (name, bytes) in attached {
+        archive.add(&name, &bytes)?;
+    }
+    Ok(BASE64_STANDARD.encode(archive.finish()?))
 }
 
 enum Journal {
@@ -102,7 +111,9 @@ async fn journal(agent: &Agent, call: &CallContext) -> Journal {
 mod tests {
     use super::*;
     use crate::agent::Settings;
-    use crate::testing::agent_with;
+    use crate::commands::Engine;
+    use crate::process::{Runner, Spawner, find_program};
+    use crate::testing::{FakeManagers, agent_with};
 
     #[tokio::test]
     async fn the_archive_has_the_agents_and_the_managers_logs() {
@@ -114,5 +125,45 @@ mod tests {
         assert!(text("ipa-host.log").contains("a line of the agent"));
         assert_eq!(text("acme/controller"), "ok\n");
         assert!(members.contains_key("journal") || members.contains_key("journal.error"));
+    }
+
+    fn members(text: &str) -> std::collections::BTreeMap<String, Vec<u8>> {
+        archive::read(&BASE64_STANDARD.decode(text).unwrap())
+    }
+
+    #[test]
+    fn a_missing_part_is_told_and_the_rest_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("messages"), "a line").unwrap();
+        let attached = || vec![("acme/controller".to_owned(), b"ok".to_vec())];
+        let whole = members(&pack("own", Journal::Text(b"journal".to_vec()), None, attached(), dir.path()).unwrap());
+        assert_eq!(whole.keys().collect::<Vec<_>>(), ["acme/controller", "ipa-host.log", "journal"]);
+
+        let absent = Journal::Absent("no program journalctl".into());
+        let part = members(&pack("own", absent, Some("acme failed".into()), attached(), dir.path()).unwrap());
+        let messages = dir.path().join("messages").to_string_lossy().trim_start_matches('/').to_owned();
+        assert_eq!(part[&messages], b"a line");
+        assert_eq!(part["journal.error"], b"no program journalctl");
+        assert_eq!(part["managers.error"], b"acme failed");
+        assert_eq!(part["acme/controller"], b"ok");
+        assert!(!part.contains_key("journal"));
+    }
+
+    /// Every program of this agent is `echo`, which tells what it was to be.
+    #[tokio::test]
+    async fn the_journal_of_this_boot_is_asked_for() {
+        let runner = Runner::with_shim(Spawner::start().unwrap(), vec!["/bin/echo".into()]);
+        let settings = Settings { journal_lines: Some(7), ..Settings::default() };
+        let logging = crate::log::Logging::to(std::io::sink, true);
+        let agent = Agent::new(settings, Arc::new(FakeManagers::default()), runner, logging);
+        let command = Engine::execute(&agent, "log.collect_system_logs".into(), super::super::Params::new()).await;
+        let record: Value = serde_json::from_slice(&command.unwrap().to_json()).unwrap();
+        let members = members(record["command_result"]["system_logs"].as_str().unwrap());
+        if find_program(Path::new("journalctl")).is_some() {
+            let journal = String::from_utf8_lossy(&members["journal"]).into_owned();
+            assert!(journal.ends_with("journalctl --full --no-pager -b -n 7\n"), "{journal}");
+        } else {
+            assert!(members.contains_key("journal.error"), "{:?}", members.keys());
+        }
     }
 }

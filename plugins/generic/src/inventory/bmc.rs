@@ -222,5 +222,8 @@ mod tests {
         let tree = Tree::new();
         tree.link("dev/ipmidev/0", "/dev/null");
         assert!(has_ipmi_device(&tree.root()));
+        let tree = Tree::new();
+        tree.link("dev/ipmi/0", "/dev/null");
+        assert!(has_ipmi_device(&tree.root()));
     }
 }

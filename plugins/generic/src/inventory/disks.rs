@@ -41,7 +41,8 @@ impl Wanted {
     fn keeps(self, kind: &str) -> bool {
         match self {
             Self::Disks => kind == "disk" || kind == "mpath" || kind.contains("raid"),
-            Self::Partitions => kind == "part",
+            // An array without a level: lsblk used to call the partitions of arrays so, and upstream counts it as one.
+            Self::Partitions => kind == "part" || kind == "md",
         }
     }
 }

@@ -207,6 +207,8 @@ mod tests {
         let nic = read(&tree.root(), &Fake::default(), &[], &Table::default(), "eth1").unwrap();
         assert_eq!(nic.mac_address, "52:54:00:00:00:01");
         assert!(!nic.has_carrier);
+        assert_eq!((nic.ipv4_address, nic.ipv6_address), (None, None));
+        assert_eq!((nic.vendor, nic.product, nic.pci_address, nic.driver), (None, None, None, None));
     }
 
     #[test]

@@ -183,3 +183,70 @@ fn unless_incompatible<T>(result: HwResult<T>) -> HwResult<Option<T>> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::smbios::build::{install, structure};
+    use super::*;
+    use crate::root::fixture::Tree;
+    use crate::tools::fake::Table;
+
+    fn collector(tree: &Tree) -> Collector {
+        Collector::new(tree.root(), "x86_64", Box::new(Kernel))
+    }
+
+    #[test]
+    fn the_firmwares_directory_tells_how_the_machine_booted() {
+        let tree = Tree::new();
+        let boot = |bootif| collector(&tree).boot(bootif);
+        assert_eq!(boot(None), BootInfo { current_boot_mode: "bios".into(), pxe_interface: None });
+        tree.file("sys/firmware/efi/fw_platform_size", "64\n");
+        let bootif = "01-52-54-00-12-34-56";
+        assert_eq!(
+            boot(Some(bootif)),
+            BootInfo { current_boot_mode: "uefi".into(), pxe_interface: Some(bootif.to_owned()) }
+        );
+    }
+
+    #[test]
+    fn the_host_name_is_the_kernels() {
+        let tree = Tree::new();
+        assert_eq!(collector(&tree).hostname(), None);
+        tree.file("proc/sys/kernel/hostname", "host-1\n");
+        assert_eq!(collector(&tree).hostname().as_deref(), Some("host-1"));
+    }
+
+    #[test]
+    fn without_an_ipmi_device_no_tool_is_started() {
+        let tree = Tree::new();
+        let tools = Table::default();
+        let collector = collector(&tree);
+        assert_eq!((collector.bmc_address(&tools), collector.bmc_v6_address(&tools)), (None, None));
+        assert_eq!(collector.bmc_mac(&tools), Ok(None));
+        assert!(tools.asked.borrow().is_empty());
+    }
+
+    #[test]
+    fn partitions_follow_the_disks() {
+        let tree = Tree::new();
+        for (name, number) in [("vda", "254:0"), ("vda/vda1", "254:1"), ("vdb", "254:16")] {
+            tree.file(&format!("sys/block/{name}/dev"), number).file(&format!("sys/block/{name}/size"), "8192\n");
+        }
+        let names = |partitions| -> Vec<String> {
+            collector(&tree).disks(partitions).unwrap().into_iter().map(|disk| disk.device.name).collect()
+        };
+        assert_eq!(names(false), ["/dev/vda", "/dev/vdb"]);
+        assert_eq!(names(true), ["/dev/vda", "/dev/vdb", "/dev/vda1"]);
+    }
+
+    #[test]
+    fn the_firmwares_tables_are_read_once() {
+        let tree = Tree::new();
+        let collector = collector(&tree);
+        install(&tree, &[structure(1, 1, &[1, 2, 0, 3], &["Acme", "Server", "SN-1"])]);
+        let vendor = collector.vendor();
+        assert_eq!((vendor.manufacturer.as_str(), vendor.serial_number.as_str()), ("Acme", "SN-1"));
+        install(&tree, &[structure(1, 1, &[1, 2, 0, 3], &["Other", "Thing", "SN-2"])]);
+        assert_eq!(collector.vendor(), vendor);
+    }
+}

@@ -73,6 +73,7 @@ fn sysfs_answers_where_udev_does_not() {
     assert_eq!(nvme.serial.as_deref(), Some("NVME-0001           "));
     assert_eq!((nvme.wwn.as_deref(), nvme.vendor.as_deref()), (None, None));
     assert_eq!(nvme.tran.as_deref(), Some("nvme"));
+    assert_eq!((nvme.hctl.as_deref(), nvme.by_path.as_deref()), (None, None));
 }
 
 #[test]
@@ -112,6 +113,31 @@ fn what_is_no_disk_is_not_listed() {
         .file("sys/block/dm-1/dm/uuid", "LVM-abc\n")
         .file("sys/block/md1/md/level", "\n");
     assert_eq!(names(&tree), ["/dev/vda"]);
+    // An array in a broken state counts as a partition.
+    let parts = list(&tree.root(), Wanted::Partitions).unwrap();
+    assert_eq!(parts.iter().map(|part| part.kname.as_str()).collect::<Vec<_>>(), ["md1"]);
+}
+
+#[test]
+fn a_spinning_disk_with_a_vendors_world_wide_name() {
+    let tree = Tree::new();
+    let sdb = block(&tree, "sdb", "8:16", "8192");
+    tree.file(&format!("{sdb}/queue/rotational"), "1\n").file(
+        "run/udev/data/b8:16",
+        "E:ID_WWN=0x5000\nE:ID_WWN_WITH_EXTENSION=0x50001111\nE:ID_WWN_VENDOR_EXTENSION=0x1111\n",
+    );
+    let disk = &disks(&tree)[0].device;
+    assert!(disk.rotational);
+    assert_eq!(disk.wwn_with_extension.as_deref(), Some("0x50001111"));
+    assert_eq!(disk.wwn_vendor_extension.as_deref(), Some("0x1111"));
+}
+
+#[test]
+fn of_several_links_by_path_the_last_listed_counts() {
+    let link = |name: &str, target: &str| (PathBuf::from(target), format!("/dev/disk/by-path/{name}"));
+    let links = ByPath(vec![link("a", "/dev/sda"), link("b", "/dev/sda"), link("c", "/dev/sdb")]);
+    assert_eq!(links.of("/dev/sda").as_deref(), Some("/dev/disk/by-path/b"));
+    assert_eq!(links.of("/dev/sdc"), None);
 }
 
 #[test]
