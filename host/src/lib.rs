@@ -15,6 +15,7 @@
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
 //! * [`ironic`], [`inspect`]: what the agent says to Ironic. [`network`]: how the two find each other.
+//! * [`status_page`], [`metrics`]: the agent as people and Prometheus see it.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
 //! * [`tls`]: certificates and keys, for the API and for what the agent asks. [`power`]: the end of the machine's run.
 //! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines. [`root`]: the
@@ -32,12 +33,14 @@ pub mod inspect;
 pub mod ironic;
 pub mod log;
 pub mod managers;
+pub mod metrics;
 pub mod network;
 pub mod plugins;
 pub mod power;
 pub mod process;
 pub mod program;
 pub mod root;
+pub mod status_page;
 #[cfg(test)]
 mod testing;
 pub mod tls;
