@@ -16,6 +16,7 @@ use crate::commands::Engine;
 use crate::extensions::{self, Deadlines, Extension};
 use crate::log::Logging;
 use crate::managers::{BoxFuture, CallContext, Managers};
+use crate::metrics::Requests;
 use crate::power::ClockOptions;
 use crate::process::{Request, Runner};
 use crate::root::Root;
@@ -40,6 +41,19 @@ pub struct Settings {
     pub clock: ClockOptions,
     /// Where the machine's files are.
     pub root: Root,
+    /// True if browsers get the API's document like everyone else, and no page.
+    pub no_status_page: bool,
+    /// True if there is nothing at `/metrics`.
+    pub no_metrics: bool,
+}
+
+/// A heartbeat that was sent, and what Ironic said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// When it was sent.
+    pub time: SystemTime,
+    /// The answer or the failure, one line for the operator.
+    pub answer: String,
 }
 
 /// Takes node data as a lookup answers it.
@@ -62,6 +76,9 @@ pub struct Agent {
     serving: watch::Sender<bool>,
     locked_down: AtomicBool,
     on_node_info: OnceLock<NodeInfoHandler>,
+    node_uuid: RwLock<Option<Arc<str>>>,
+    last_heartbeat: RwLock<Option<Heartbeat>>,
+    requests: Requests,
 }
 
 impl Agent {
@@ -93,6 +110,9 @@ impl Agent {
             serving: watch::Sender::new(true),
             locked_down: AtomicBool::new(false),
             on_node_info: OnceLock::new(),
+            node_uuid: RwLock::default(),
+            last_heartbeat: RwLock::default(),
+            requests: Requests::default(),
             settings,
         };
         agent.write_status();
@@ -206,10 +226,52 @@ impl Agent {
     /// # Errors
     /// The data is not what a lookup answers.
     pub async fn accept_node_info(&self, info: Value) -> HwResult<()> {
+        let node = info["node"].clone();
         match self.on_node_info.get() {
-            Some(handler) => handler(info).await,
+            Some(handler) => {
+                handler(info).await?;
+                self.note_node(&node);
+                Ok(())
+            }
             None => Err(HwError::command_execution("the agent takes no node data before it has started")),
         }
+    }
+
+    /// Remembers the node that this machine is, as Ironic describes it, for the managers too.
+    pub async fn cache_node(&self, node: &Value) {
+        self.note_node(node);
+        self.managers.cache_node(node.clone()).await;
+    }
+
+    fn note_node(&self, node: &Value) {
+        if let Some(uuid) = node["uuid"].as_str() {
+            *self.node_uuid.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::from(uuid));
+        }
+    }
+
+    /// The uuid of the node that this machine is, if that is known yet.
+    pub fn node_uuid(&self) -> Option<Arc<str>> {
+        self.node_uuid.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what became of a heartbeat.
+    pub fn note_heartbeat(&self, heartbeat: Heartbeat) {
+        *self.last_heartbeat.write().unwrap_or_else(PoisonError::into_inner) = Some(heartbeat);
+    }
+
+    /// The last heartbeat, if there was one.
+    pub fn last_heartbeat(&self) -> Option<Heartbeat> {
+        self.last_heartbeat.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The requests that the API has answered.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// When the agent began to run, in seconds since 1970.
+    pub fn started_at(&self) -> Option<f64> {
+        self.started_at.get().copied()
     }
 
     /// Makes the next heartbeat due now.

@@ -14,9 +14,9 @@
 //! * [`vmedia`]: what a BMC's virtual drives tell it.
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
-//! * [`ironic`], [`inspect`]: what the agent says to Ironic. [`network`]: how the two find each other.
+//! * [`ironic`], [`inspect`]: what the agent says to Ironic. [`network`], [`mdns`]: how the two find each other.
+//! * [`status_page`], [`metrics`]: the agent as people and Prometheus see it.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
-//! * [`ironic`], [`inspect`], [`mdns`]: what the agent says to Ironic, and how it finds one that nobody told it of.
 //! * [`tls`]: certificates and keys, for the API and for what the agent asks. [`power`]: the end of the machine's run.
 //! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines. [`root`]: the
 //!   door to the files of the machine.
@@ -34,6 +34,7 @@ pub mod ironic;
 pub mod log;
 pub mod managers;
 pub mod mdns;
+pub mod metrics;
 pub mod network;
 pub mod plugins;
 pub mod power;
@@ -41,6 +42,7 @@ pub mod process;
 pub mod program;
 mod random;
 pub mod root;
+pub mod status_page;
 #[cfg(test)]
 mod testing;
 pub mod tls;

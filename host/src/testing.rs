@@ -28,11 +28,18 @@ pub(crate) struct FakeManagers {
     pub(crate) calls: Mutex<Vec<(String, Option<u64>)>>,
     /// All nodes that were cached.
     pub(crate) nodes: Mutex<Vec<Value>>,
+    /// The managers as they are described.
+    pub(crate) described: Mutex<Value>,
 }
 
 impl Default for FakeManagers {
     fn default() -> Self {
-        Self { release: watch::Sender::new(false), calls: Mutex::default(), nodes: Mutex::default() }
+        Self {
+            release: watch::Sender::new(false),
+            calls: Mutex::default(),
+            nodes: Mutex::default(),
+            described: Mutex::new(json!({"directory": "/plugins", "managers": [], "left_out": []})),
+        }
     }
 }
 
@@ -155,7 +162,7 @@ impl Managers for FakeManagers {
     }
 
     fn describe(&self) -> Value {
-        json!([])
+        self.described.lock().unwrap().clone()
     }
 }
 

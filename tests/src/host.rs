@@ -108,7 +108,7 @@ impl Host {
 
     /// Where it listens, for example `127.0.0.1:40123`.
     pub fn address(&self) -> &str {
-        self.address.trim_start_matches("http://")
+        self.address.trim_start_matches("http://").trim_start_matches("https://")
     }
 
     /// Its process number.

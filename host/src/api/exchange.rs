@@ -23,6 +23,7 @@ use crate::agent::Agent;
 use crate::commands::Engine;
 use crate::errors;
 use crate::log::mask_secrets;
+use crate::{metrics, status_page};
 
 /// What all requests of a connection have in common.
 #[derive(Debug)]
@@ -66,6 +67,9 @@ impl Peer {
             return reply::fault(&Fault::http(StatusCode::URI_TOO_LONG, "the request target is too long"));
         }
         let path = uri::decode_path(path);
+        if self.agent.settings().no_metrics && path.trim_start_matches('/') == "metrics" {
+            return reply::fault(&Fault::not_found());
+        }
         match resolve(method, &path) {
             Resolved::NotFound => reply::fault(&Fault::not_found()),
             Resolved::NotAllowed(allow) => reply::not_allowed(allow),
@@ -74,13 +78,49 @@ impl Peer {
                 let target = format!("{path}{separator}{query}");
                 reply::redirect(&format!("{}{}", self.base(headers), uri::encode(&target)))
             }
-            Resolved::Endpoint(Endpoint::Root) => reply::value(&document::root(&self.base(headers))),
-            Resolved::Endpoint(Endpoint::V1) => reply::value(&document::v1(&self.base(headers))),
-            Resolved::Endpoint(Endpoint::Status) => reply::json(self.agent.status_json()),
             Resolved::Endpoint(endpoint) => {
-                self.commands(endpoint, method, query, body).await.unwrap_or_else(|fault| reply::fault(&fault))
+                let started = Instant::now();
+                let response = self.serve(endpoint, method, query, headers, body).await;
+                if let Some(request) = endpoint.timed(method) {
+                    let refused = response.status().is_client_error() || response.status().is_server_error();
+                    self.agent.requests().note(request, started.elapsed(), refused);
+                }
+                response
             }
         }
+    }
+
+    async fn serve<S, B>(
+        &self,
+        endpoint: Endpoint<'_>,
+        method: &Method,
+        query: &str,
+        headers: &HeaderMap,
+        body: S,
+    ) -> Response
+    where
+        S: Stream<Item = Result<B, warp::Error>> + Send,
+        B: Buf,
+    {
+        match endpoint {
+            Endpoint::Root if !self.agent.settings().no_status_page && status_page::is_wanted(headers) => {
+                let scheme = self.scheme;
+                self.written(move |agent| status_page::render(agent, scheme)).await.map(reply::page)
+            }
+            Endpoint::Metrics => self.written(metrics::render).await.map(reply::metrics),
+            Endpoint::Root => Ok(reply::value(&document::root(&self.base(headers)))),
+            Endpoint::V1 => Ok(reply::value(&document::v1(&self.base(headers)))),
+            Endpoint::Status => Ok(reply::json(self.agent.status_json())),
+            Endpoint::Commands | Endpoint::Command(_) => self.commands(endpoint, method, query, body).await,
+        }
+        .unwrap_or_else(|fault| reply::fault(&fault))
+    }
+
+    /// Text that takes files of /proc and some time to write.
+    async fn written(&self, write: impl FnOnce(&Agent) -> String + Send + 'static) -> Result<String, Fault> {
+        let agent = self.agent.clone();
+        let text = tokio::task::spawn_blocking(move || write(&agent)).await;
+        text.map_err(|_| Fault::http(StatusCode::INTERNAL_SERVER_ERROR, "the text could not be written"))
     }
 
     /// The endpoints that need the token.

@@ -3,10 +3,14 @@
 use bytes::Bytes;
 use serde_json::Value;
 use warp::http::StatusCode;
-use warp::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION, SERVER};
+use warp::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY, SERVER, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use warp::reply::Response;
 
 use super::fault::Fault;
+use crate::{metrics, status_page};
 
 /// Name of the server in every answer.
 pub(crate) const SERVER_NAME: &str = "ironic-python-agent";
@@ -28,6 +32,27 @@ pub(super) fn json(body: Bytes) -> Response {
 /// Status 200 and a JSON value.
 pub(super) fn value(value: &Value) -> Response {
     json(Bytes::from(value.to_string()))
+}
+
+/// The page for browsers.
+pub(super) fn page(page: String) -> Response {
+    let mut response = respond(StatusCode::OK, "text/html; charset=utf-8", Bytes::from(page));
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, status_page::CONTENT_SECURITY_POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+        (VARY, "Accept"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The numbers for Prometheus.
+pub(super) fn metrics(text: String) -> Response {
+    respond(StatusCode::OK, metrics::CONTENT_TYPE, Bytes::from(text))
 }
 
 /// An error answer.

@@ -2,6 +2,8 @@
 
 use warp::http::Method;
 
+use crate::metrics::Request;
+
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint<'a> {
@@ -15,12 +17,25 @@ pub(super) enum Endpoint<'a> {
     Commands,
     /// One command, by its identifier.
     Command(&'a str),
+    /// The numbers for Prometheus.
+    Metrics,
 }
 
 impl Endpoint<'_> {
     /// The methods, as an `Allow` header has them.
     fn allow(self) -> &'static str {
         if self == Endpoint::Commands { "GET, HEAD, POST" } else { "GET, HEAD" }
+    }
+
+    /// The request as it is timed.
+    pub(super) fn timed(self, method: &Method) -> Option<Request> {
+        match self {
+            Self::Status => Some(Request::GetStatus),
+            Self::Commands if *method == Method::POST => Some(Request::RunCommand),
+            Self::Commands => Some(Request::ListCommands),
+            Self::Command(_) => Some(Request::GetCommand),
+            Self::Root | Self::V1 | Self::Metrics => None,
+        }
     }
 
     fn allows(self, method: &Method) -> bool {
@@ -75,6 +90,7 @@ fn find(path: &str) -> Option<(Endpoint<'_>, bool)> {
         "" => return Some((Endpoint::Root, true)),
         "v1/" => return Some((Endpoint::V1, true)),
         "v1" => return Some((Endpoint::V1, false)),
+        "metrics" => return Some((Endpoint::Metrics, true)),
         _ => {}
     }
     match path.strip_prefix("v1/").unwrap_or(path) {
@@ -102,6 +118,9 @@ mod tests {
             ("/v1/status", Resolved::Endpoint(Endpoint::Status)),
             ("/status", Resolved::Endpoint(Endpoint::Status)),
             ("/v1/status/", Resolved::NotFound),
+            ("/metrics", Resolved::Endpoint(Endpoint::Metrics)),
+            ("/metrics/", Resolved::NotFound),
+            ("/v1/metrics", Resolved::NotFound),
             ("/v1/commands/", Resolved::Endpoint(Endpoint::Commands)),
             ("/commands/", Resolved::Endpoint(Endpoint::Commands)),
             ("/commands", redirect("/commands/")),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use slog::{debug, error, info};
 use tokio::sync::Mutex;
 
-use super::{Command, History, Redacted};
+use super::{Begin, Command, History, Redacted};
 use crate::agent::Agent;
 use crate::errors;
 use crate::extensions::{CommandSpec, Invocation, Kind, Params};
@@ -87,13 +87,14 @@ async fn dispatch(agent: Arc<Agent>, name: String, params: Params) -> HwResult<A
         return Err(errors::agent_is_busy(last.name()));
     }
     let spec = find(&agent, &name)?;
+    let begin = Begin::now();
     let command = match spec.validate.map_or(Ok(()), |validate| validate(&agent, &params)) {
         Ok(()) if spec.kind == Kind::Async => start(&agent, spec, params),
         Ok(()) => {
             let outcome = run(spec, agent.clone(), CallContext::new(), params).await;
-            synchronous(&agent, spec, name, outcome)?
+            synchronous(&agent, spec, name, begin, outcome)?
         }
-        Err(error) => synchronous(&agent, spec, name, Err(error))?,
+        Err(error) => synchronous(&agent, spec, name, begin, Err(error))?,
     };
     engine.history.record(command.clone());
     engine.history.trim();
@@ -105,6 +106,7 @@ fn synchronous(
     agent: &Agent,
     spec: &CommandSpec,
     full_name: String,
+    begin: Begin,
     outcome: HwResult<Value>,
 ) -> HwResult<Arc<Command>> {
     match outcome {
@@ -112,7 +114,7 @@ fn synchronous(
             info!(agent.log(), "synchronous command completed";
                 "command" => spec.name, "result" => %Redacted(&value));
             let value = if value.is_string() { json!({ "result": value }) } else { value };
-            Ok(Arc::new(Command::finished(spec.name, Ok(value))))
+            Ok(Arc::new(Command::finished(spec.name, begin, Ok(value))))
         }
         Err(error) => {
             error!(agent.log(), "command failed"; "command" => &full_name, "error" => %error);
@@ -120,7 +122,7 @@ fn synchronous(
                 return Err(error);
             }
             // Under the full name, as the Python agent records it.
-            Ok(Arc::new(Command::finished(full_name, Err(error))))
+            Ok(Arc::new(Command::finished(full_name, begin, Err(error))))
         }
     }
 }

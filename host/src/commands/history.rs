@@ -93,10 +93,11 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::Begin;
     use serde_json::{Value, json};
 
     fn done(name: &str, value: Value) -> Arc<Command> {
-        Arc::new(Command::finished(name, Ok(value)))
+        Arc::new(Command::finished(name, Begin::now(), Ok(value)))
     }
 
     #[test]

@@ -19,4 +19,4 @@ pub use engine::Engine;
 pub(crate) use engine::split_name;
 pub use history::History;
 pub use redact::Redacted;
-pub use result::{Command, Status};
+pub use result::{Begin, Command, Status};

@@ -1,5 +1,7 @@
 //! One command and what has become of it.
 
+use std::time::{Duration, Instant, SystemTime};
+
 use bytes::Bytes;
 use ipa_plugin_api::error::{HwError, HwResult};
 use serde::Serialize;
@@ -26,19 +28,37 @@ pub enum Status {
 
 /// A command of the history.
 ///
-/// Once done it holds nothing but its JSON form, written once.
+/// Once done it holds little more than its JSON form, written once.
 #[derive(Debug)]
 pub struct Command {
     id: String,
     name: String,
+    begin: Begin,
     call: CallContext,
     done: watch::Sender<Option<Done>>,
+}
+
+/// When a command began.
+#[derive(Debug, Clone, Copy)]
+pub struct Begin {
+    at: SystemTime,
+    /// Durations are taken from this one, since the other may be set.
+    clock: Instant,
+}
+
+impl Begin {
+    /// This moment.
+    pub fn now() -> Self {
+        Self { at: SystemTime::now(), clock: Instant::now() }
+    }
 }
 
 #[derive(Debug, Clone)]
 struct Done {
     status: Status,
     json: Bytes,
+    error: Option<Box<str>>,
+    took: Duration,
 }
 
 #[derive(Serialize)]
@@ -62,16 +82,20 @@ struct WireError<'a> {
 }
 
 impl Command {
-    /// A command that runs, under the name that the history shows.
+    /// A command that begins to run, under the name that the history shows.
     pub fn running(name: impl Into<String>, call: CallContext) -> Self {
-        Self { id: uuid::Uuid::new_v4().to_string(), name: name.into(), call, done: watch::Sender::new(None) }
+        Self::begun(name.into(), Begin::now(), call)
     }
 
     /// A command that is done.
-    pub fn finished(name: impl Into<String>, outcome: HwResult<Value>) -> Self {
-        let command = Self::running(name, CallContext::new());
+    pub fn finished(name: impl Into<String>, begin: Begin, outcome: HwResult<Value>) -> Self {
+        let command = Self::begun(name.into(), begin, CallContext::new());
         command.finish(outcome);
         command
+    }
+
+    fn begun(name: String, begin: Begin, call: CallContext) -> Self {
+        Self { id: uuid::Uuid::new_v4().to_string(), name, begin, call, done: watch::Sender::new(None) }
     }
 
     /// Its identifier, a version 4 uuid.
@@ -87,6 +111,21 @@ impl Command {
     /// Its state.
     pub fn status(&self) -> Status {
         self.done.borrow().as_ref().map_or(Status::Running, |done| done.status)
+    }
+
+    /// When it began.
+    pub fn started_at(&self) -> SystemTime {
+        self.begin.at
+    }
+
+    /// How long it took, or runs so far.
+    pub fn elapsed(&self) -> Duration {
+        self.done.borrow().as_ref().map_or_else(|| self.begin.clock.elapsed(), |done| done.took)
+    }
+
+    /// Class and text of its error, if it failed.
+    pub fn error(&self) -> Option<String> {
+        self.done.borrow().as_ref()?.error.as_deref().map(str::to_owned)
     }
 
     /// True until it has ended.
@@ -115,10 +154,12 @@ impl Command {
             Err(error) => (Status::Failed, Some(errors::for_command(error)), Value::Null),
         };
         let json = self.json(status, error.as_ref(), &value, None);
+        let error = error.map(|error| format!("{}: {}", error.class(), error.details()).into_boxed_str());
+        let took = self.begin.clock.elapsed();
         self.done.send_if_modified(|done| {
             let first = done.is_none();
             if first {
-                *done = Some(Done { status, json });
+                *done = Some(Done { status, json, error, took });
             }
             first
         });
@@ -196,20 +237,21 @@ mod tests {
 
     #[test]
     fn errors_have_four_members_and_a_mismatch_its_own_status() {
-        let failed = Command::finished("a.b", Err(HwError::other("OSError", "no such controller")));
+        let failed = Command::finished("a.b", Begin::now(), Err(HwError::other("OSError", "no such controller")));
         assert_eq!(
             parsed(&failed)["command_error"],
             json!({"type": "CommandExecutionError", "code": 500, "message": "Command execution failed",
                 "details": "no such controller"})
         );
-        let mismatch = Command::finished("execute_clean_step", Err(errors::version_mismatch("{}", "{'a': '1'}")));
+        let mismatch =
+            Command::finished("execute_clean_step", Begin::now(), Err(errors::version_mismatch("{}", "{'a': '1'}")));
         assert_eq!(parsed(&mismatch)["command_status"], "CLEAN_VERSION_MISMATCH");
         assert_eq!(mismatch.status(), Status::VersionMismatch);
     }
 
     #[test]
     fn the_first_end_counts() {
-        let command = Command::finished("x", Ok(Value::Null));
+        let command = Command::finished("x", Begin::now(), Ok(Value::Null));
         command.finish(Err(HwError::cleaning("late")));
         assert_eq!(command.status(), Status::Succeeded);
     }

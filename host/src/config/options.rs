@@ -221,6 +221,10 @@ options! {
     isolation: String = Spec::choice("worker", &["worker", "in-process"]);
     /// Memory limit of a plugin's process
     plugin_memory: u64 = Spec::integer(1024, 1).at_most(1 << 40);
+    /// Shows the agent to browsers at /
+    enable_status_page: bool = Spec::boolean(true);
+    /// Shows numbers to Prometheus at /metrics
+    enable_metrics: bool = Spec::boolean(true);
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Telling Ironic that the agent lives and where it is, for as long as it serves.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -33,6 +34,16 @@ pub enum Beat {
     Locked(String),
     /// Anything else; the text says what.
     Failed(String),
+}
+
+impl fmt::Display for Beat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("accepted"),
+            Self::Locked(text) => write!(f, "the node is locked: {text}"),
+            Self::Failed(text) => f.write_str(text),
+        }
+    }
 }
 
 /// Sends one in the form of today.

@@ -45,6 +45,15 @@ impl Ring {
         }
     }
 
+    /// The newest lines for which `wanted` is true, `most` of them at most, oldest first and without their newline.
+    pub fn newest(&self, most: usize, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = lines.queue.iter().rev().filter(|line| wanted(line)).take(most);
+        let mut newest: Vec<String> = newest.map(|line| line.trim_end_matches('\n').to_owned()).collect();
+        newest.reverse();
+        newest
+    }
+
     /// All lines, oldest first.
     pub fn text(&self) -> String {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,6 +74,8 @@ mod tests {
             ring.push(&format!("{index}\n"));
         }
         assert_eq!(ring.text(), "2\n3\n4\n");
+        assert_eq!(ring.newest(2, |line| !line.starts_with('3')), ["2", "4"]);
+        assert_eq!(ring.newest(1, |_| true), ["4"]);
     }
 
     #[test]

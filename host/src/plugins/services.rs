@@ -17,6 +17,7 @@ use super::host::Host;
 use super::json;
 use super::scope::{Origin, Scope};
 use crate::managers::{ATTACHED_LOGS_LIMIT, Answer, BoxFuture};
+use crate::tls::self_signed::{self, Wish};
 
 /// Answers one question. Boxed, since an answer may need calls of other plugins, which may ask in turn.
 pub(crate) fn serve<'a>(
@@ -35,6 +36,7 @@ pub(crate) fn serve<'a>(
             "config" => Ok(host.options.section(&scope.manager)),
             "kernel_params" => Ok(json!(host.options.kernel_params)),
             "node" => Ok(host.node().unwrap_or_default()),
+            "self_signed_certificate" => self_signed_certificate(args).await,
             "attach_log" => attach_log(scope, args).await,
             "command_start" => scope.commands.start(&host.runner, scope, &args),
             "command_read" => scope.commands.read(&args).await,
@@ -83,6 +85,17 @@ async fn route(host: &Arc<Host>, scope: &Arc<Scope>, service: &str, args: Value)
             Ok(Value::Array(listed.collect()))
         }
     }
+}
+
+/// A key and a certificate for the agent's API: `{"certificate": PEM, "key": PEM}`.
+async fn self_signed_certificate(args: Value) -> HwResult<Value> {
+    let wish =
+        Wish::deserialize(args).map_err(|error| HwError::bad_arguments(format!("self_signed_certificate: {error}")))?;
+    let failed = |why: String| HwError::command_execution(format!("no certificate could be made: {why}"));
+    // The larger curves take their time.
+    let made = tokio::task::spawn_blocking(move || self_signed::make(&wish)).await;
+    let made = made.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+    Ok(serde_json::to_value(made)?)
 }
 
 async fn attach_log(scope: &Arc<Scope>, args: Value) -> HwResult<Value> {
@@ -206,5 +219,19 @@ mod tests {
         assert!(!read_file(Path::new("/proc/self/status")).expect("a file without size").is_empty());
         let (_, path, why) = read_file(Path::new("/dev/zero")).expect_err("a device");
         assert_eq!((path.as_str(), why.as_str()), ("/dev/zero", "it is no regular file"));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_made_or_refused_with_a_reason() {
+        let wish = json!({"ip_address": "192.0.2.1", "host_name": "h", "curve": "p256", "clock_skew_s": 3600});
+        let made = self_signed_certificate(wish).await.expect("made");
+        assert!(made["certificate"].as_str().expect("text").starts_with("-----BEGIN CERTIFICATE-----"));
+        assert!(made["key"].as_str().expect("text").starts_with("-----BEGIN PRIVATE KEY-----"));
+        for (key, value) in [("ip_address", json!("h")), ("curve", json!("p1")), ("clock_skew_s", json!(-1))] {
+            let mut wish = json!({"ip_address": "::1", "host_name": "h", "curve": "p256", "clock_skew_s": 0});
+            wish[key] = value;
+            let error = self_signed_certificate(wish).await.expect_err("no such certificate");
+            assert!(error.details().starts_with("self_signed_certificate: "), "{error}");
+        }
     }
 }

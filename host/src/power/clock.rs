@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipa_plugin_api::error::{HwError, HwResult};
 use slog::{Logger, debug, error};
 
+use crate::config::Config;
 use crate::process::{ProcessError, Request, Runner};
 
 /// Longest time until a time server has answered often enough.
@@ -22,6 +23,13 @@ pub struct ClockOptions {
     pub ntp_server: Option<String>,
     /// True if a clock that could not be set is an error, and not only logged.
     pub must_be_set: bool,
+}
+
+impl ClockOptions {
+    /// The options of the configuration.
+    pub fn of(config: &Config) -> Self {
+        Self { ntp_server: config.ntp_server(), must_be_set: config.fail_if_clock_not_set() }
+    }
 }
 
 /// Sets the system's clock from the time server, if there is one, with chrony or else with ntpdate.

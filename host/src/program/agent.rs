@@ -17,8 +17,10 @@ use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
 use crate::control::Control;
 use crate::extensions;
 use crate::managers::Managers;
+use crate::metrics::{Statsd, StatsdOptions};
 use crate::plugins::Registry;
-use crate::power;
+use crate::power::{self, ClockOptions};
+use crate::root::Root;
 use crate::token;
 
 /// Runs the agent until a signal or a command ends it.
@@ -31,7 +33,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let mut signals = Signals::catch()?;
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
-    if !options.standalone {
+    if !options.standalone && !extensions::is_rescued(&Root::default()) {
         // The answer may name the time server.
         tokio::select! {
             found = discovery::api(told.config(), &logging) => found?,
@@ -41,14 +43,18 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
             }
         }
     }
-    power::set_from_network(&told.clock(), &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
+    let config = told.config();
+    let clock = ClockOptions::of(config);
+    power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: options.standalone,
         read_only: options.read_only,
         agent_token: agent_token(&options, &told, &log)?,
-        clock: told.clock(),
+        clock,
+        no_status_page: !config.enable_status_page(),
+        no_metrics: !config.enable_metrics(),
         ..Settings::default()
     };
     let agent = Agent::new(settings, registry.clone(), runner, logging);
@@ -65,11 +71,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
 async fn live(agent: &Arc<Agent>, told: &Told, signals: &mut Signals) -> Result<(), Failure> {
     let (log, config) = (agent.log(), told.config());
     if extensions::is_rescued(&agent.settings().root) {
-        info!(
-            log,
-            "the machine is in rescue mode, so the API is not served; the process stays so that it is not \
-            started again"
-        );
+        info!(log, "the machine is in rescue mode: the API is not served; the agent stays, not to be started again");
         info!(log, "{} received, stopping", signals.next().await);
         return Ok(());
     }
@@ -94,6 +96,10 @@ async fn live(agent: &Arc<Agent>, told: &Told, signals: &mut Signals) -> Result<
         }
     };
 
+    // A lookup may have told where statistics go.
+    if let Some(options) = StatsdOptions::of(config) {
+        agent.requests().send_to(Statsd::start(options, log.clone()));
+    }
     let listener = api::bind(&config.listen_host(), config.listen_port())
         .map_err(|error| Failure::new(format!("{error}; choose another with --listen-host and --listen-port")))?;
     let (transport, certificate) = transport::choose(agent, config, meeting.as_ref()).await?;

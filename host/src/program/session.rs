@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ipa_plugin_api::error::HwError;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::inspection::Plan;
 use super::start::Told;
 use super::{Failure, transport};
-use crate::agent::Agent;
+use crate::agent::{Agent, Heartbeat};
 use crate::config::{Config, Origin};
 use crate::inspect::InspectError;
 use crate::ironic::{
@@ -170,8 +170,10 @@ impl Session {
         info!(log, "heartbeats begin"; "callback_url" => &announcement.callback_url, "node" => &announcement.uuid,
             "timeout_s" => found.heartbeat_timeout.as_secs());
         let beat = || async {
-            let token = agent.token();
-            self.ironic.beat(&announcement, token.as_deref()).await
+            let (token, time) = (agent.token(), SystemTime::now());
+            let beat = self.ironic.beat(&announcement, token.as_deref()).await;
+            agent.note_heartbeat(Heartbeat { time, answer: beat.to_string() });
+            beat
         };
         keep_beating(found.heartbeat_timeout, log, || agent.heartbeat_forced(), beat).await
     }
@@ -202,7 +204,7 @@ async fn accept(agent: &Agent, config: &Config, found: &Found) {
     for refused in config.take_lookup(&found.config) {
         info!(log, "an option that Ironic sets is ignored: {refused}");
     }
-    agent.managers().cache_node(found.node.clone()).await;
+    agent.cache_node(&found.node).await;
 }
 
 /// The inventory; null if no manager has one, which Ironic will refuse in words.
@@ -243,7 +245,7 @@ fn tls(config: &Arc<Config>, log: &Logger) -> TlsSource {
             insecure: config.insecure(),
             ca_file: config.cafile(),
             certificate: config.certfile().zip(config.keyfile()),
-            protocol: transport::protocol(&config, &log).map_err(|failure| failure.to_string())?,
+            protocol: transport::protocol(&config, &log),
         };
         client_config(&options).map_err(|error| error.to_string())
     })

@@ -13,7 +13,6 @@ use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Config, Flag, Sources};
 use crate::log::Logging;
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
-use crate::power::ClockOptions;
 use crate::process::{Runner, Spawner};
 use crate::vmedia::{self, VirtualMedia, VirtualMediaError};
 
@@ -68,11 +67,6 @@ impl Told {
         Ok(Self { options, sources, config: Arc::new(config), warnings, notes: Vec::new() })
     }
 
-    /// How the clocks are set.
-    pub(super) fn clock(&self) -> ClockOptions {
-        ClockOptions { ntp_server: self.config.ntp_server(), must_be_set: self.config.fail_if_clock_not_set() }
-    }
-
     /// The options of the configuration.
     pub(super) fn config(&self) -> &Arc<Config> {
         &self.config
@@ -120,15 +114,17 @@ impl Told {
         }
     }
 
-    /// The sections of the plugins. The generic manager's options are general ones in the Python agent.
+    /// The sections of the plugins. Options of the generic manager that are general ones in the Python agent go to its
+    /// section, where they can be overridden.
     fn sections(&self) -> BTreeMap<String, Map<String, Value>> {
         let mut sections = self.sources.files.plugin_sections();
         let generic = sections.entry(GENERIC_MANAGER.to_owned()).or_default();
-        let mut general = |name: &str, value: String| {
-            generic.entry(name).or_insert(Value::from(value));
-        };
-        general("auto_tls_allowed_clock_skew", self.config.auto_tls_allowed_clock_skew().as_secs().to_string());
-        general("tls_certificate_curve", self.config.tls_certificate_curve());
+        for (key, value) in [
+            ("tls_certificate_curve", self.config.tls_certificate_curve()),
+            ("auto_tls_allowed_clock_skew", self.config.auto_tls_allowed_clock_skew().as_secs().to_string()),
+        ] {
+            generic.entry(key).or_insert_with(|| Value::from(value));
+        }
         sections
     }
 }

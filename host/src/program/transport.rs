@@ -30,7 +30,7 @@ pub(super) async fn choose(
                 ))
             })?;
             info!(log, "making a certificate"; "address" => %address);
-            let made = auto::make(agent.managers(), address, &protocol(config, log)?)
+            let made = auto::make(agent.managers(), address, &protocol(config, log))
                 .await
                 .map_err(|error| Failure::new(format!("the API cannot be served over TLS: {}", error.details())))?;
             Ok((Transport::Tls(Arc::new(made.server)), Some(made.certificate)))
@@ -54,20 +54,16 @@ fn given(config: &Config, log: &Logger) -> Result<Transport, Failure> {
             return Ok(Transport::Plain);
         }
     };
-    let server = TlsServer::from_files(&certificate, &key, &protocol(config, log)?)
+    let server = TlsServer::from_files(&certificate, &key, &protocol(config, log))
         .map_err(|error| Failure::new(format!("the API cannot be served over TLS: {error}")))?;
     Ok(Transport::Tls(Arc::new(server)))
 }
 
-/// Versions and cipher suites of all TLS.
-pub(super) fn protocol(config: &Config, log: &Logger) -> Result<Protocol, Failure> {
-    let version = config.tls_min_version();
-    let protocol = Protocol {
-        min_version: version.parse().map_err(|why| Failure::new(format!("tls_min_version is {version:?}; {why}")))?,
-        cipher_suites: config.tls_cipher_suites(),
-    };
+/// Versions and cipher suites of all TLS. Names of suites that are not known are left out and told.
+pub(super) fn protocol(config: &Config, log: &Logger) -> Protocol {
+    let protocol = Protocol::of(config);
     for name in protocol.unknown_suites() {
         warn!(log, "tls_cipher_suites has a name that is not known here"; "name" => name);
     }
-    Ok(protocol)
+    protocol
 }

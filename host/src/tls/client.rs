@@ -14,6 +14,7 @@ use rustls::{
 };
 
 use super::{Protocol, TlsError, pem};
+use crate::config::Config;
 
 /// How servers are checked, and what they may check: `insecure`, `cafile`, `certfile`, `keyfile`.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,18 @@ pub struct ClientOptions {
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// Versions and cipher suites.
     pub protocol: Protocol,
+}
+
+impl ClientOptions {
+    /// The options of the configuration, which a lookup may have changed since the start.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            insecure: config.insecure(),
+            ca_file: config.cafile(),
+            certificate: config.certfile().zip(config.keyfile()),
+            protocol: Protocol::of(config),
+        }
+    }
 }
 
 /// The configuration of a client. It holds all trusted certificates, so make it when it is needed.

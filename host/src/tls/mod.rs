@@ -6,13 +6,15 @@
 //! certificate is loaded or a server is asked.
 //!
 //! * [`protocol`]: versions and cipher suites. [`pem`]: certificates and keys from files.
-//! * [`server`]: the API's side. [`auto`]: its certificate where the operator gave none.
+//! * [`server`]: the API's side. [`auto`]: its certificate where the operator gave none, which a manager has made with
+//!   the help of [`self_signed`].
 //! * [`client`]: the other side.
 
 pub mod auto;
 pub mod client;
 mod pem;
 pub mod protocol;
+pub mod self_signed;
 pub mod server;
 
 use std::path::PathBuf;

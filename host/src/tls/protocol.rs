@@ -1,6 +1,5 @@
 //! Versions and cipher suites.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -8,6 +7,7 @@ use rustls::crypto::aws_lc_rs::{self, cipher_suite};
 use rustls::{DEFAULT_VERSIONS, SupportedCipherSuite, SupportedProtocolVersion, version};
 
 use super::TlsError;
+use crate::config::Config;
 
 static TLS13_ALONE: &[&SupportedProtocolVersion] = &[&version::TLS13];
 /// Suites of TLS 1.2 under the names of OpenSSL, which the option speaks, and whether they are spoken by default.
@@ -30,18 +30,6 @@ pub enum MinVersion {
     Tls13,
 }
 
-impl FromStr for MinVersion {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "1.2" => Ok(Self::Tls12),
-            "1.3" => Ok(Self::Tls13),
-            _ => Err("there are 1.2 and 1.3"),
-        }
-    }
-}
-
 /// What is spoken, by server and clients alike: `tls_min_version` and `tls_cipher_suites`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Protocol {
@@ -53,6 +41,12 @@ pub struct Protocol {
 }
 
 impl Protocol {
+    /// The protocol of the configuration, which a lookup may have changed since the start.
+    pub fn of(config: &Config) -> Self {
+        let min_version = if config.tls_min_version() == "1.3" { MinVersion::Tls13 } else { MinVersion::Tls12 };
+        Self { min_version, cipher_suites: config.tls_cipher_suites() }
+    }
+
     pub(super) fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
         match self.min_version {
             MinVersion::Tls12 => DEFAULT_VERSIONS,
@@ -149,8 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn versions_have_upstreams_names() {
-        assert_eq!(("1.2".parse(), "1.3".parse()), (Ok(MinVersion::Tls12), Ok(MinVersion::Tls13)));
-        assert!("1.1".parse::<MinVersion>().is_err());
+    fn the_configuration_of_the_moment_counts() {
+        let config = Config::default();
+        assert_eq!(Protocol::of(&config), Protocol::default());
+        for (name, value) in [("tls_min_version", "1.3"), ("tls_cipher_suites", "A:B")] {
+            config.set("DEFAULT", name, &value.into(), "lookup").unwrap();
+        }
+        let changed = Protocol { min_version: MinVersion::Tls13, cipher_suites: Some("A:B".into()) };
+        assert_eq!(Protocol::of(&config), changed);
     }
 }

@@ -1,71 +1,47 @@
 //! The certificate that the agent serves its API with: a new key and a self-signed certificate at each start.
 //!
 //! Ironic gets the certificate with the heartbeat and trusts it alone, so it names what Ironic checks, the one IP
-//! address, and nothing else.
-
-mod x509;
+//! address, and nothing else. The host has the cryptography, and makes it; what it is like, and where it lies, is
+//! decided here.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 
 use ipa_plugin_api::prelude::*;
 use serde::Deserialize;
 
-use self::x509::Pem;
 use crate::root::Root;
 
 /// Where certificate and key lie, below the root.
 const DIRECTORY: &str = "run/ironic-python-agent";
 
-/// The curve of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Curve {
-    /// NIST P-256.
-    P256,
-    /// NIST P-384.
-    #[default]
-    P384,
-    /// NIST P-521.
-    P521,
-}
-
-impl FromStr for Curve {
-    type Err = HwError;
-
-    fn from_str(text: &str) -> HwResult<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "p256" => Ok(Self::P256),
-            "p384" => Ok(Self::P384),
-            "p521" => Ok(Self::P521),
-            _ => {
-                Err(HwError::configuration(format!("tls_certificate_curve is {text:?}; there are p256, p384 and p521")))
-            }
-        }
-    }
-}
+/// The host's service that makes it.
+const SERVICE: &str = "self_signed_certificate";
+/// The curves that there are; the second one is the default.
+const CURVES: [&str; 3] = ["p256", "p384", "p521"];
+/// How far the certificate's beginning lies in the past unless told otherwise, in seconds.
+const SKEW: u64 = 3600;
 
 /// What the operator may choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// The curve of the key.
-    pub curve: Curve,
-    /// How far the certificate's beginning lies in the past, for an Ironic whose clock is late.
-    pub skew: Duration,
+    /// The curve of the key: p256, p384 or p521.
+    pub curve: &'static str,
+    /// How far the certificate's beginning lies in the past, in seconds, for an Ironic whose clock is late.
+    pub skew: u64,
 }
 
 impl Default for Choice {
     fn default() -> Self {
-        Self { curve: Curve::default(), skew: Duration::from_secs(3600) }
+        Self { curve: CURVES[1], skew: SKEW }
     }
 }
 
 impl Choice {
-    /// The choice of the plugin's configuration section, and below it of the kernel command line.
+    /// The choice of the plugin's configuration section, to which the host adds the options of these names.
     ///
     /// # Errors
     /// A value makes no sense; the text names it and what there is.
@@ -76,48 +52,63 @@ impl Choice {
             auto_tls_allowed_clock_skew: Option<String>,
         }
         let section: Section = cx.config()?;
-        let curve = match section.tls_certificate_curve {
-            Some(curve) => Some(curve),
-            None => cx.kernel_params()?.remove("ipa-tls-certificate-curve"),
-        };
-        Self::parse(curve.as_deref(), section.auto_tls_allowed_clock_skew.as_deref())
+        Self::parse(section.tls_certificate_curve.as_deref(), section.auto_tls_allowed_clock_skew.as_deref())
     }
 
     fn parse(curve: Option<&str>, skew: Option<&str>) -> HwResult<Self> {
         let mut choice = Self::default();
         if let Some(curve) = curve {
-            choice.curve = curve.trim().parse()?;
+            let known = CURVES.into_iter().find(|known| known.eq_ignore_ascii_case(curve.trim()));
+            choice.curve = known.ok_or_else(|| {
+                HwError::configuration(format!("tls_certificate_curve is {curve:?}; there are p256, p384 and p521"))
+            })?;
         }
         if let Some(skew) = skew {
-            let seconds = skew.trim().parse().map_err(|_| {
+            choice.skew = skew.trim().parse().map_err(|_| {
                 HwError::configuration(format!(
                     "auto_tls_allowed_clock_skew is {skew:?}; it is a number of seconds, 0 or more"
                 ))
             })?;
-            choice.skew = Duration::from_secs(seconds);
         }
         Ok(choice)
     }
 }
 
-/// Makes a key and a certificate for an address and writes both, readable by their owner alone.
+/// What the host makes.
+#[derive(Deserialize)]
+struct Pem {
+    certificate: String,
+    key: String,
+}
+
+/// Has a key and a certificate made for an address and writes both, readable by their owner alone.
 ///
 /// # Errors
 /// The address is none, or a file cannot be written; the text names it.
-pub fn generate(root: &Root, ip_address: &str, host_name: &str, choice: Choice) -> HwResult<TlsCertificate> {
+pub fn generate(
+    cx: &Cx<'_>,
+    root: &Root,
+    ip_address: &str,
+    host_name: &str,
+    choice: &Choice,
+) -> HwResult<TlsCertificate> {
     let address: IpAddr = ip_address
         .trim_start_matches('[')
         .trim_end_matches(']')
         .parse()
         .map_err(|_| HwError::bad_arguments(format!("no certificate for {ip_address:?}: it is no IP address")))?;
-    let Pem { certificate, key } = x509::make(address, host_name, choice)
-        .map_err(|error| HwError::command_execution(format!("no certificate for {address}: {error}")))?;
+    let wish =
+        json!({"ip_address": address, "host_name": host_name, "curve": choice.curve, "clock_skew_s": choice.skew});
+    keep(root, &cx.host(SERVICE, &wish)?)
+}
+
+fn keep(root: &Root, Pem { certificate, key }: &Pem) -> HwResult<TlsCertificate> {
     let directory = root.path(DIRECTORY);
     let (path, key_path) = (directory.join("agent.crt"), directory.join("agent.key"));
     fs::create_dir_all(&directory).map_err(|error| unwritten(&directory, &error))?;
-    replace(&key_path, &key)?;
-    replace(&path, &certificate)?;
-    Ok(TlsCertificate { text: certificate, path: text(path), private_key_path: text(key_path) })
+    replace(&key_path, key)?;
+    replace(&path, certificate)?;
+    Ok(TlsCertificate { text: certificate.clone(), path: text(path), private_key_path: text(key_path) })
 }
 
 fn text(path: PathBuf) -> String {

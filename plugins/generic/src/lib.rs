@@ -5,11 +5,13 @@
 //! * [`certificate`]: the certificate that the agent serves its API with.
 //! * [`full_sync`]: what is in memory goes to the disks.
 //! * [`inventory`]: the hardware, read natively from sysfs, SMBIOS and netlink.
+//! * [`logs`]: the state of the machine, for a collection of logs.
 //! * [`root`] and [`tools`]: the two doors to the machine, files and external programs, so that tests can stand in.
 
 pub mod certificate;
 pub mod full_sync;
 pub mod inventory;
+pub mod logs;
 pub mod manager;
 pub mod root;
 pub mod tools;

@@ -8,6 +8,7 @@ use ipa_plugin_api::prelude::*;
 use crate::certificate::{self, Choice};
 use crate::full_sync;
 use crate::inventory::Collector;
+use crate::logs;
 use crate::root::Root;
 use crate::tools::{ToolError, ToolOutput, Tools};
 
@@ -148,7 +149,11 @@ impl HardwareManager for GenericHardwareManager {
 
     fn generate_tls_certificate(&self, cx: &Cx<'_>, ip_address: &str) -> HwResult<TlsCertificate> {
         let host_name = self.collector.hostname().unwrap_or_default();
-        certificate::generate(&Root::live(), ip_address, &host_name, Choice::read(cx)?)
+        certificate::generate(cx, &Root::live(), ip_address, &host_name, &Choice::read(cx)?)
+    }
+
+    fn collect_system_logs(&self, cx: &Cx<'_>) -> HwResult<()> {
+        logs::collect(&Root::live(), cx)
     }
 
     fn full_sync(&self, cx: &Cx<'_>) -> HwResult<()> {
@@ -231,7 +236,7 @@ export_manager! {
     methods {
         initialize, list_network_interfaces, get_interface_info, get_ipv4_addr, get_cpus, get_memory,
         list_block_devices, get_bmc_address, get_bmc_v6address, get_bmc_mac, get_boot_info, get_system_vendor_info,
-        get_usb_devices, list_hardware_info, generate_tls_certificate, full_sync, filter_device,
+        get_usb_devices, list_hardware_info, generate_tls_certificate, collect_system_logs, full_sync, filter_device,
     }
 }
 

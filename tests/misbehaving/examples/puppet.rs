@@ -6,7 +6,7 @@
 //!
 //! * `support`: an integer, 3 if absent.
 //! * `initialize`, `wait_for_disks`, `get_os_install_device`, `list_block_devices_check_skip_list`,
-//!   `erase_block_device`, `list_network_interfaces`, `list_hardware_info`: what these methods of the trait do, in the
+//!   `erase_block_device`, `list_network_interfaces`, `list_hardware_info`, `full_sync`: what these methods do, in the
 //!   words below. Words for the test to look with: `{"on_initialize": 0}` (what `initialize` answered),
 //!   `{"evaluated": 0}` (how often the manager was evaluated), `{"asked": "method"}` (how often the method was called).
 //!   And a further error: `{"device_not_found": "why"}`.
@@ -111,6 +111,10 @@ impl HardwareManager for Puppet {
         self.call_dynamic(cx, "list_hardware_info", Value::Null)
     }
 
+    fn full_sync(&self, cx: &Cx<'_>) -> HwResult<()> {
+        self.call_dynamic(cx, "full_sync", json!({})).map(|_| ())
+    }
+
     fn call_dynamic(&self, cx: &Cx<'_>, method: &str, args: Value) -> HwResult<Value> {
         let script = self.section.get(method).ok_or_else(|| HwError::absent(method))?;
         let script: BTreeMap<String, Value> = serde_json::from_str(script)?;
@@ -190,5 +194,5 @@ fn work(cx: &Cx<'_>, report: &Value) -> HwResult<Value> {
 
 ipa_misbehaving::ipa_plugin_api::export_manager! {
     Puppet, name = "puppet_TAG0", version = "1.TAG0", class_name = "PuppetTAG0", dynamic = true,
-    methods { initialize, get_clean_steps, get_deploy_steps, get_service_steps }
+    methods { initialize, get_clean_steps, get_deploy_steps, get_service_steps, full_sync }
 }

@@ -3,5 +3,6 @@
 mod client;
 mod commands;
 mod limits;
+mod pages;
 mod shutdown;
 mod upstream;

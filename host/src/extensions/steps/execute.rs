@@ -15,7 +15,7 @@ pub(in super::super) async fn execute(mut call: Invocation, kind: StepKind) -> H
     let (step, node, ports) = (call.take("step"), call.take("node"), call.take("ports"));
     let provided = call.take(&format!("{name}_version"));
     let managers = call.agent.managers();
-    managers.cache_node(node.clone()).await;
+    call.agent.cache_node(&node).await;
     versions::check(&managers.versions(), &provided)?;
 
     let method = step_name(kind, &step)?.to_owned();

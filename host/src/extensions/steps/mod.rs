@@ -39,7 +39,7 @@ pub(super) const fn execute_spec(name: &'static str, version: &'static [&'static
 pub(super) async fn list(mut call: Invocation, kind: StepKind) -> HwResult<Value> {
     let (node, ports) = (call.take("node"), call.take("ports"));
     let managers = call.agent.managers();
-    managers.cache_node(node.clone()).await;
+    call.agent.cache_node(&node).await;
     let args = json!({"node": node, "ports": ports});
     let answers = managers.dispatch_all(&call.call, kind.list_method(), args).await?;
     let listing = dedup::deduplicate(kind, answers)?;

@@ -4,19 +4,18 @@ mod client;
 mod hostile;
 mod server;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipa_generic::certificate::{self, Choice, Curve};
-use ipa_generic::root::Root;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::self_signed::{self, Curve, Wish};
 use super::{Protocol, TlsServer};
 use crate::agent::Settings;
 use crate::api::{Limits, Server, Transport, bind};
@@ -32,12 +31,15 @@ struct Pair {
     key: PathBuf,
 }
 
-/// What the generic manager makes for the loopback address.
+/// What the agent makes for the loopback address.
 fn automatic(curve: Curve) -> Pair {
     let directory = tempfile::tempdir().unwrap();
-    let choice = Choice { curve, ..Choice::default() };
-    let made = certificate::generate(&Root::at(directory.path()), "127.0.0.1", "host-1", choice).unwrap();
-    Pair { directory, certificate: made.path.into(), key: made.private_key_path.into() }
+    let (certificate, key) = (directory.path().join("crt"), directory.path().join("key"));
+    let ip_address = Ipv4Addr::LOCALHOST.into();
+    let made = self_signed::make(&Wish { ip_address, host_name: "host-1".into(), curve, clock_skew_s: 3600 }).unwrap();
+    std::fs::write(&certificate, made.certificate).unwrap();
+    std::fs::write(&key, made.key).unwrap();
+    Pair { directory, certificate, key }
 }
 
 /// What an operator makes for the loopback address: `openssl req -x509`, which marks it as an authority.
