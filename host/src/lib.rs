@@ -14,7 +14,7 @@
 //! * [`vmedia`]: what a BMC's virtual drives tell it.
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
-//! * [`ironic`], [`inspect`]: what the agent says to Ironic. [`network`]: how the two find each other.
+//! * [`ironic`], [`inspect`]: what the agent says to Ironic. [`network`], [`mdns`]: how the two find each other.
 //! * [`status_page`], [`metrics`]: the agent as people and Prometheus see it.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
 //! * [`tls`]: certificates and keys, for the API and for what the agent asks. [`power`]: the end of the machine's run.
@@ -33,12 +33,14 @@ pub mod inspect;
 pub mod ironic;
 pub mod log;
 pub mod managers;
+pub mod mdns;
 pub mod metrics;
 pub mod network;
 pub mod plugins;
 pub mod power;
 pub mod process;
 pub mod program;
+mod random;
 pub mod root;
 pub mod status_page;
 #[cfg(test)]

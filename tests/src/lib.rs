@@ -5,6 +5,7 @@
 //! * [`host`] starts a host and takes it down again, down to the last process.
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
 //! * [`fake_ironic`] is the server that the host looks its node up at.
+//! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
@@ -17,10 +18,12 @@ pub mod broken_files;
 pub mod client;
 pub mod fake_ironic;
 pub mod host;
+pub mod own_network;
 pub mod plugin_dir;
 pub mod processes;
 pub mod program;
 pub mod real_ironic;
+pub mod responder;
 mod tls;
 
 pub use client::{Answer, Client};

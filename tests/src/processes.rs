@@ -104,7 +104,7 @@ pub fn peak_resident_kib(number: u32) -> Option<u64> {
 }
 
 /// Waits until a process has ended, be it waited for or not; false if it has not by then.
-pub(crate) fn wait_for(pid: Pid, end: Instant) -> bool {
+pub fn wait_for(pid: Pid, end: Instant) -> bool {
     let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { return true };
     loop {
         let rest = end.saturating_duration_since(Instant::now());

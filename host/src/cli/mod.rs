@@ -6,8 +6,8 @@ pub mod inventory_table;
 pub mod option_flags;
 mod unlisted;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use structopt::StructOpt;
 use structopt::clap::{AppSettings, Error, ErrorKind};
@@ -23,6 +23,9 @@ use crate::config::deadline::DeadlineOption;
 pub const CONTROL_SOCKET: &str = "/run/ipa-host/control.sock";
 /// Where a made token is kept unless told otherwise.
 pub const TOKEN_FILE: &str = "/run/ipa-host/agent-token";
+
+/// The Python agent's name for `inspect`; a link of this name to the program is that command.
+const INSPECT_PROGRAM: &str = "ironic-collect-introspection-data";
 
 const AFTER_HELP: &str = "Every option of group DEFAULT is a flag as well; `ipa-host config --reference` lists them.";
 
@@ -51,6 +54,8 @@ pub enum Command {
     Explain(ExplainCommand),
     /// Shows this machine's hardware; changes nothing
     Inventory(InventoryOptions),
+    /// Collects what an inspection would, and posts or prints it
+    Inspect(InspectOptions),
     /// Shows every option, its value, and who set it
     Config(ConfigOptions),
 }
@@ -157,6 +162,20 @@ pub struct InventoryOptions {
     pub json: bool,
 }
 
+/// Options of `inspect`.
+#[derive(Debug, StructOpt)]
+pub struct InspectOptions {
+    /// Options that every command has.
+    #[structopt(flatten)]
+    pub common: CommonOptions,
+    /// Options of the configuration.
+    #[structopt(flatten)]
+    pub flags: AgentFlags,
+    /// Posts again and again (introspection_daemon)
+    #[structopt(long)]
+    pub daemon: bool,
+}
+
 /// Options of `config`.
 #[derive(Debug, StructOpt)]
 pub struct ConfigOptions {
@@ -183,11 +202,16 @@ impl Cli {
     /// # Errors
     /// The help or the version, if that is what was asked for; otherwise what is wrong.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
+        let mut args = dashed(args);
+        if args.first().is_some_and(|program| Path::new(program).file_name() == Some(OsStr::new(INSPECT_PROGRAM))) {
+            args.insert(1, "inspect".into());
+        }
         let (args, unlisted) =
-            unlisted::take(dashed(args)).map_err(|why| Error::with_description(&why, ErrorKind::InvalidValue))?;
+            unlisted::take(args).map_err(|why| Error::with_description(&why, ErrorKind::InvalidValue))?;
         let mut cli = Self::from_iter_safe(args)?;
         match &mut cli.command {
             Some(Command::Config(options)) => options.flags.add(unlisted),
+            Some(Command::Inspect(options)) => options.flags.add(unlisted),
             None | Some(Command::Run(_)) => cli.run.flags.add(unlisted),
             Some(_) => {
                 if let Some(Flag { flag, .. }) = unlisted.first() {
@@ -271,6 +295,15 @@ mod tests {
         assert_eq!(said(common.flags.all()), ["plugin_dir=/p"]);
         let seconds: Vec<u64> = common.deadline.iter().map(|deadline| deadline.time.as_secs()).collect();
         assert_eq!(seconds, [1, 2], "the inner one comes last and so wins");
+    }
+
+    #[test]
+    fn the_python_agents_inspection_program_is_a_command() {
+        let line = "/usr/bin/ironic-collect-introspection-data --inspection_callback_url mdns --introspection_daemon";
+        let Some(Command::Inspect(inspect)) = parse(line).command else { panic!("inspect") };
+        assert_eq!(said(inspect.flags.all()), ["inspection_callback_url=mdns", "introspection_daemon=true"]);
+        let Some(Command::Inspect(inspect)) = parse("ipa-host inspect --daemon").command else { panic!("inspect") };
+        assert!(inspect.daemon);
     }
 
     #[test]

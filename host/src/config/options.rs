@@ -199,11 +199,15 @@ options! {
     /// Its options for running
     container_run_options: Vec<String> = Spec::list(&["--rm", "--network=host"]).within("container", "run_options");
 
-    /// Finds Ironic by multicast DNS if no URL is given
+    /// Finds Ironic by multicast DNS if no URL is given; anybody can answer
     use_mdns: bool = Spec::boolean(false).kernel("ipa-use-mdns").within("mdns", "use_mdns");
-    /// Options that multicast DNS may set
+    /// Options that its answers may set; by default no secret and no TLS
     mdns_allowed_overrides: Vec<String> =
         Spec::list(&["inspection_callback_url", "ntp_server"]).within("mdns", "allowed_overrides");
+    /// Networks, hosts and .domains in which they may place Ironic
+    mdns_allowed_addresses: Vec<String> = Spec::list(&[
+        "10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10",
+    ]).kernel("ipa-mdns-allowed-addresses").within("mdns", "allowed_addresses");
     /// Questions by multicast DNS
     mdns_lookup_attempts: u32 = Spec::integer(3, 1).within("mdns", "lookup_attempts");
     /// Addresses to ask from (all)

@@ -68,7 +68,8 @@ impl fmt::Display for InspectError {
 impl std::error::Error for InspectError {}
 
 impl Inspection {
-    /// What these options ask for (`benchmarks` is the kernel parameter `ipa-inspection-benchmarks`): nothing unless there is a callback address, or collectors and an API address.
+    /// What these options ask for: nothing unless there is a callback address, or collectors and an API address.
+    /// `benchmarks` is the kernel parameter `ipa-inspection-benchmarks`.
     ///
     /// # Errors
     /// The callback address is none; the text names it.
@@ -86,9 +87,15 @@ impl Inspection {
             None if collectors.is_some() => api.iter().map(|url| url.at(CALLBACK_PATH)).collect(),
             None => Vec::new(),
         };
+        Ok((!urls.is_empty()).then(|| Self { urls, ..Self::for_nobody(collectors, addresses, benchmarks) }))
+    }
+
+    /// One whose data are not posted.
+    pub fn for_nobody(collectors: Option<&str>, addresses: AddressWait, benchmarks: Option<String>) -> Self {
+        let collectors = collectors.filter(|text| !text.trim().is_empty());
         let names = collectors.unwrap_or(DEFAULT_COLLECTORS).split(',').map(str::trim);
         let collectors = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        Ok((!urls.is_empty()).then_some(Self { urls, collectors, addresses, benchmarks }))
+        Self { urls: Vec::new(), collectors, addresses, benchmarks }
     }
 
     /// Collects and posts. Gives the UUID of the node if Ironic told it.
@@ -96,25 +103,9 @@ impl Inspection {
     /// # Errors
     /// See [`InspectError`].
     pub async fn run(&self, agent: &Arc<Agent>, client: &Client) -> Result<Option<String>, InspectError> {
-        info!(agent.log(), "inspection begins"; "collectors" => self.collectors.join(","));
-        let mut collection = Collection::default();
-        let unknown = match self.chosen() {
-            Ok(collectors) => {
-                for (name, collector) in collectors {
-                    if let Err(error) = collector(agent, self, &mut collection).await {
-                        collection.failures.push(format!("collector {name} failed: {error}"));
-                    }
-                }
-                false
-            }
-            Err(error) => {
-                collection.failures.push(error);
-                true
-            }
-        };
-        let failures = error_text(&collection.failures);
-        let mut data = collection.data;
-        data.insert("error".into(), failures.clone().map_or(Value::Null, Value::from));
+        let data = self.collect(agent).await;
+        let failures = data.get("error").and_then(Value::as_str).map(str::to_owned);
+        let unknown = self.chosen().is_err();
         let answered = post::send(client, &self.urls, body(data, agent), agent.log()).await;
         match (failures, answered) {
             // Who cannot be reached matters more than what is wrong with the data, except that nothing was collected.
@@ -123,6 +114,25 @@ impl Inspection {
             (Some(failures), _) => Err(InspectError::Failed(failures)),
             (None, answered) => answered,
         }
+    }
+
+    /// Collects. The member `error` of the data is null, or says what could not be collected.
+    pub async fn collect(&self, agent: &Arc<Agent>) -> Map<String, Value> {
+        info!(agent.log(), "inspection begins"; "collectors" => self.collectors.join(","));
+        let mut collection = Collection::default();
+        match self.chosen() {
+            Ok(collectors) => {
+                for (name, collector) in collectors {
+                    if let Err(error) = collector(agent, self, &mut collection).await {
+                        collection.failures.push(format!("collector {name} failed: {error}"));
+                    }
+                }
+            }
+            Err(error) => collection.failures.push(error),
+        }
+        let mut data = collection.data;
+        data.insert("error".into(), error_text(&collection.failures).map_or(Value::Null, Value::from));
+        data
     }
 
     fn chosen(&self) -> Result<Vec<(&str, Collector)>, String> {

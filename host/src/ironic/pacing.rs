@@ -2,21 +2,12 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
+use crate::random::between;
 
 /// Shortest time between two heartbeats, forced ones included.
 pub(super) const BETWEEN_HEARTBEATS: Duration = Duration::from_secs(5);
 /// Longest wait between two lookups.
 const LOOKUP_CAP_S: f64 = 60.0;
-
-/// A random time between two others.
-fn between(low: f64, high: f64) -> Duration {
-    // The upper 48 bits of a version 4 UUID are all random.
-    let bits = Uuid::new_v4().as_u64_pair().0 >> 16;
-    #[expect(clippy::cast_precision_loss, reason = "48 bits fit")]
-    let fraction = bits as f64 / (1_u64 << 48) as f64;
-    Duration::try_from_secs_f64(low + (high - low) * fraction).unwrap_or_default()
-}
 
 /// The wait after a heartbeat that was accepted.
 pub(super) fn after_success(heartbeat_timeout: Duration) -> Duration {

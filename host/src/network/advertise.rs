@@ -115,7 +115,7 @@ async fn addresses(url: &Endpoint, patience: Duration, log: &Logger) -> Vec<Sock
 }
 
 /// The address that the kernel puts on packets to the target. Connecting a UDP socket sends nothing.
-async fn source_towards(target: SocketAddr) -> std::io::Result<IpAddr> {
+pub(crate) async fn source_towards(target: SocketAddr) -> std::io::Result<IpAddr> {
     let any: IpAddr = if target.is_ipv4() { [0, 0, 0, 0].into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(target).await?;

@@ -3,5 +3,6 @@
 mod advertise;
 mod wait;
 
+pub(crate) use self::advertise::source_towards;
 pub use self::advertise::{Advertise, callback_url};
 pub use self::wait::{for_addresses, for_interface};

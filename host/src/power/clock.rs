@@ -75,7 +75,7 @@ async fn ask(server: &str, runner: &Runner, log: &Logger) -> Result<&'static str
 }
 
 /// True for an address or a name of a host, so that it can be nothing else in a line of chrony's configuration.
-fn is_server(name: &str) -> bool {
+pub(crate) fn is_server(name: &str) -> bool {
     let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_' | '-');
     name.parse::<IpAddr>().is_ok()
         || (!name.is_empty() && name.len() <= NAME_LIMIT && !name.starts_with('-') && name.chars().all(harmless))

@@ -19,6 +19,7 @@ use crate::agent::Agent;
 use crate::managers::CallContext;
 use crate::process::Request;
 
+pub(crate) use clock::is_server;
 pub use clock::{ClockOptions, set_from_network};
 
 /// Longest time for the system's program, which returns before the machine goes down.

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use slog::{Logger, info, warn};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
-use super::Failure;
 use super::session::{self, Served, Session};
+use super::signals::Signals;
 use super::start::{self, Media, Told};
-use super::transport;
+use super::{Failure, discovery, transport};
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server};
 use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
@@ -21,6 +20,7 @@ use crate::managers::Managers;
 use crate::metrics::{Statsd, StatsdOptions};
 use crate::plugins::Registry;
 use crate::power::{self, ClockOptions};
+use crate::root::Root;
 use crate::token;
 
 /// Runs the agent until a signal or a command ends it.
@@ -33,6 +33,16 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let mut signals = Signals::catch()?;
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
+    if !options.standalone && !extensions::is_rescued(&Root::default()) {
+        // The answer may name the time server.
+        tokio::select! {
+            found = discovery::api(told.config(), &logging) => found?,
+            name = signals.next() => {
+                info!(log, "{name} received before Ironic was found, stopping");
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+    }
     let config = told.config();
     let clock = ClockOptions::of(config);
     power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
@@ -153,26 +163,6 @@ async fn control(options: &RunOptions, managers: Arc<Registry>, log: &Logger) ->
             warn!(log, "no control socket, so `plugins list` cannot ask this host";
                 "path" => %path.display(), "error" => %error);
             None
-        }
-    }
-}
-
-/// The signals that end the agent.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn catch() -> Result<Self, Failure> {
-        let catch = |kind| signal(kind).map_err(|error| Failure::new(format!("cannot catch signals: {error}")));
-        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

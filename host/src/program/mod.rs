@@ -2,11 +2,15 @@
 
 mod agent;
 mod config;
+mod discovery;
 mod explain;
 mod failure;
+mod inspect;
+mod inspection;
 mod inventory;
 mod plugins;
 mod session;
+mod signals;
 mod start;
 mod transport;
 
@@ -46,6 +50,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Plugins(PluginsCommand::List(options))) => on_runtime(plugins::list(options, outer)),
         Some(Command::Explain(ExplainCommand::Method(options))) => on_runtime(explain::method(options, outer)),
         Some(Command::Config(options)) => on_runtime(config::run(options, outer)),
+        Some(Command::Inspect(options)) => on_runtime(inspect::run(options, outer)),
         Some(Command::Inventory(options)) => on_runtime(inventory::run(options, outer)),
     };
     outcome.unwrap_or_else(|failure| {

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use slog::{Logger, error, info, warn};
 use tokio::time::{Instant, sleep};
 
-use super::Failure;
+use super::inspection::Plan;
 use super::start::Told;
-use super::transport;
+use super::{Failure, transport};
 use crate::agent::{Agent, Heartbeat};
 use crate::config::{Config, Origin};
-use crate::inspect::{AddressWait, InspectError, Inspection};
+use crate::inspect::InspectError;
 use crate::ironic::{
     Announcement, ApiVersion, Endpoint, Found, Ironic, Pace, Settings, Subject, TlsSource, keep_beating, token_to_keep,
 };
@@ -30,7 +30,7 @@ const ADDRESS_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Session {
     ironic: Ironic,
-    inspection: Option<Inspection>,
+    inspection: Plan,
     pace: Pace,
     advertise: Advertise,
     config: Arc<Config>,
@@ -63,28 +63,13 @@ impl Session {
     pub(super) fn plan(told: &Told, log: &Logger) -> Result<Self, Failure> {
         let config = told.config();
         let urls = endpoints("api_url", config.api_url().as_deref())?;
-        let addresses = AddressWait {
-            timeout: config.inspection_dhcp_wait_timeout(),
-            every: config.inspection_dhcp_all_interfaces(),
-            bootif: told.parameter("BOOTIF"),
-        };
-        let callback = config.inspection_callback_url();
-        let collectors = config.inspection_collectors();
-        let benchmarks = told.parameter("ipa-inspection-benchmarks");
-        let inspection =
-            Inspection::from_options(callback.as_deref(), collectors.as_deref(), &urls, addresses, benchmarks);
-        let settings = Settings {
-            urls,
-            request_id: config.global_request_id(),
-            timeout: config.http_request_timeout(),
-            api_version: config.ironic_api_version(),
-            tls: tls(config, log),
-        };
+        let inspection = Plan::new(told, &urls)?;
+        let settings = settings(config, urls, log);
         // The choice is checked where the options are read.
         let form = config.ironic_api().parse().unwrap_or_default();
         Ok(Self {
             ironic: Ironic::new(settings, form, &config.driver_name(), log.clone()),
-            inspection: inspection.map_err(Failure::new)?,
+            inspection,
             pace: Pace { timeout: config.lookup_timeout(), interval: config.lookup_interval() },
             advertise: Advertise {
                 host: config.advertise_host(),
@@ -155,7 +140,7 @@ impl Session {
     }
 
     async fn inspect(&self, agent: &Arc<Agent>) -> Result<Option<String>, Failure> {
-        let Some(inspection) = &self.inspection else { return Ok(None) };
+        let Some(inspection) = self.inspection.settle(agent.logging()).await? else { return Ok(None) };
         match inspection.run(agent, self.ironic.client()).await {
             Ok(uuid) => Ok(uuid),
             Err(InspectError::Failed(why)) => {
@@ -233,14 +218,23 @@ async fn inventory(agent: &Agent) -> Value {
     }
 }
 
-fn endpoints(option: &str, text: Option<&str>) -> Result<Vec<Endpoint>, Failure> {
-    let text = text.unwrap_or_default();
-    if text.trim() == "mdns" {
-        return Err(Failure::new(format!(
-            "{option} is mdns, and this agent does not find Ironic by multicast DNS; give a URL"
-        )));
+/// The addresses of an option.
+///
+/// # Errors
+/// One of them is none.
+pub(super) fn endpoints(option: &str, text: Option<&str>) -> Result<Vec<Endpoint>, Failure> {
+    Endpoint::parse_list(text.unwrap_or_default()).map_err(|error| Failure::new(format!("{option}: {error}")))
+}
+
+/// How Ironic is reached at these addresses.
+pub(super) fn settings(config: &Arc<Config>, urls: Vec<Endpoint>, log: &Logger) -> Settings {
+    Settings {
+        urls,
+        request_id: config.global_request_id(),
+        timeout: config.http_request_timeout(),
+        api_version: config.ironic_api_version(),
+        tls: tls(config, log),
     }
-    Endpoint::parse_list(text).map_err(|error| Failure::new(format!("{option}: {error}")))
 }
 
 /// Read when Ironic is first called over TLS: before the lookup, which may raise the lowest version for the server.
