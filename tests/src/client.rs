@@ -50,6 +50,14 @@ impl Client {
         self.get(&format!("{path}?agent_token={}", self.token)).await
     }
 
+    /// Asks for a document of a kind, as the header `Accept` names it: its status, content type and text.
+    pub async fn document(&self, path: &str, accept: &str) -> (u16, String, String) {
+        let request = self.http.get(format!("{}{path}", self.base)).header("Accept", accept);
+        let answer = request.send().await.unwrap_or_else(|error| panic!("{}: {error:?}", self.base));
+        let kind = answer.headers()["content-type"].to_str().expect("text").to_owned();
+        (answer.status().as_u16(), kind, answer.text().await.expect("a body"))
+    }
+
     /// Posts a command and gives the answer at once, whatever it is. `query` is added to the token.
     pub async fn post(&self, name: &str, params: Value, query: &str) -> Answer {
         let url = format!("{}/v1/commands/?agent_token={}{query}", self.base, self.token);

@@ -1,22 +1,11 @@
 //! The page for browsers and the numbers for Prometheus, from a running host.
 
-use std::time::Duration;
-
 use ipa_tests::client::step_params;
 use ipa_tests::{Host, PluginDir, host};
 use serde_json::json;
 
-const PATIENCE: Duration = Duration::from_secs(60);
 /// What browsers send.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
-
-async fn get(host: &Host, path: &str, accept: &str) -> (u16, String, String) {
-    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().expect("a plain client");
-    let answer = client.get(format!("http://{}{path}", host.address())).header("Accept", accept).send().await;
-    let answer = answer.expect("an answer");
-    let kind = answer.headers()["content-type"].to_str().expect("text").to_owned();
-    (answer.status().as_u16(), kind, answer.text().await.expect("a body"))
-}
 
 #[tokio::test]
 async fn a_browser_sees_managers_and_history() {
@@ -25,7 +14,7 @@ async fn a_browser_sees_managers_and_history() {
     let host = Host::with(plugins).start();
     host.client().clean_step("acme_erase_cache").await;
     host.client().run("clean.execute_clean_step", step_params("no_such_step", json!({}))).await;
-    let (status, kind, page) = get(&host, "/", BROWSER).await;
+    let (status, kind, page) = host.client().document("/", BROWSER).await;
     assert_eq!((status, kind.as_str()), (200, "text/html; charset=utf-8"));
     for part in [
         "acme (",
@@ -38,7 +27,7 @@ async fn a_browser_sees_managers_and_history() {
         assert!(page.contains(part), "{part} is not on the page:\n{page}");
     }
     assert!(!page.contains(host::TOKEN), "{page}");
-    let (_, kind, document) = get(&host, "/", "*/*").await;
+    let (_, kind, document) = host.client().document("/", "*/*").await;
     assert_eq!(kind, "application/json");
     assert!(document.contains("default_version"), "{document}");
 }
@@ -48,7 +37,7 @@ async fn a_running_command_shows_its_progress() {
     let plugins = PluginDir::with_acme().with_misbehaving("hang_step");
     let host = Host::with(plugins).deadline("grace", 0.5).start();
     host.client().start("clean.execute_clean_step", step_params("misbehave", json!({}))).await;
-    let (_, _, page) = get(&host, "/", BROWSER).await;
+    let (_, _, page) = host.client().document("/", BROWSER).await;
     assert!(page.contains("running a command") && page.contains("<strong>execute_clean_step</strong> for "), "{page}");
 }
 
@@ -56,7 +45,7 @@ async fn a_running_command_shows_its_progress() {
 async fn prometheus_sees_managers_and_commands() {
     let host = Host::with(PluginDir::with_acme()).start();
     host.client().clean_step("acme_erase_cache").await;
-    let (status, kind, text) = get(&host, "/metrics", "text/plain").await;
+    let (status, kind, text) = host.client().document("/metrics", "text/plain").await;
     assert_eq!((status, kind.as_str()), (200, "text/plain; version=0.0.4; charset=utf-8"));
     for line in [
         "ipa_manager_healthy{manager=\"acme\",version=\"1.0.0\"} 1",
@@ -71,6 +60,6 @@ async fn prometheus_sees_managers_and_commands() {
 async fn the_configuration_switches_both_off() {
     let plugins = PluginDir::with_acme().with_config("[DEFAULT]\nenable_status_page = false\nenable_metrics = false\n");
     let host = Host::with(plugins).start();
-    assert_eq!(get(&host, "/", BROWSER).await.1, "application/json");
-    assert_eq!(get(&host, "/metrics", "*/*").await.0, 404);
+    assert_eq!(host.client().document("/", BROWSER).await.1, "application/json");
+    assert_eq!(host.client().document("/metrics", "*/*").await.0, 404);
 }

@@ -26,6 +26,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let mut steps = Steps::new();
     steps.step("tools", "cargo xtask test", || tools::ensure(tools::FOR_TESTS))?;
     steps.step("python agent", "cargo xtask test", || tools::UPSTREAM.ensure())?;
+    steps.step("ironic", "cargo xtask test", || tools::IRONIC.ensure())?;
     if !options.fast {
         steps.command("format", &mut process::cargo(&["fmt", "--all", "--check"]))?;
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -39,7 +40,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let mut test = process::cargo(&["test", "--workspace", "--no-fail-fast"]);
     test.args(&options.filter);
     // What is ignored by default needs no more than the tools above.
-    test.args(["--", "--include-ignored"]).env("IPA_UPSTREAM_PYTHON", tools::UPSTREAM.program("python"));
+    test.args(["--", "--include-ignored"])
+        .env("IPA_UPSTREAM_PYTHON", tools::UPSTREAM.program("python"))
+        .env("IPA_IRONIC_PYTHON", tools::IRONIC.program("python"));
     let mut tally = Tally::default();
     steps.step("tests", &process::line(&test), || {
         process::run_lines(&mut test, COMMAND, |line| {

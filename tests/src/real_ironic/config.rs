@@ -4,9 +4,8 @@ use std::path::Path;
 
 /// The configuration of a standalone Ironic whose API listens on a port of the loopback interface.
 ///
-/// What keeps a ramdisk out stays as it comes: tokens, TLS 1.3 on both sides, lookups only in waiting states. Power and
-/// boot are pretended, so that no machine is touched; the deploy, inspect, rescue and RAID interfaces are the real ones,
-/// which are those that speak to the agent.
+/// What keeps a ramdisk out stays as it comes: tokens, TLS 1.3 on both sides, lookups only in waiting states. Power is
+/// pretended, so that no machine is touched; the interfaces that speak to the agent or write its kernel line are real.
 pub(super) fn ironic_conf(home: &Path, port: u16) -> String {
     let home = home.display();
     format!(
@@ -22,7 +21,7 @@ tempdir = {home}
 state_path = {home}
 enabled_hardware_types = fake-hardware
 enabled_bios_interfaces = no-bios
-enabled_boot_interfaces = fake
+enabled_boot_interfaces = ipxe
 enabled_console_interfaces = no-console
 enabled_deploy_interfaces = direct,custom-agent
 enabled_firmware_interfaces = no-firmware
@@ -47,6 +46,7 @@ key_file = {home}/api.key
 # The agent hears of it in the lookup and beats within 0.3 to 0.6 of it, but never twice within five seconds.
 ramdisk_heartbeat_timeout = 9
 [conductor]
+file_url_allowed_paths = {home}/ramdisk
 # Nothing is to happen by itself between two steps of a test.
 sync_power_state_interval = 0
 [agent]
@@ -60,15 +60,24 @@ post_deploy_get_power_state_retry_interval = 1
 auth_type = none
 endpoint_override = https://127.0.0.1:{port}
 [inspector]
-# Ironic does not boot the ramdisk here, the tests do.
-require_managed_boot = false
 add_ports = all
 [inventory]
 data_backend = database
 [dhcp]
 dhcp_provider = none
+[pxe]
+images_path = {home}/images
+instance_master_path = {home}/images/master
+tftp_master_path = {home}/tftp/master
+tftp_root = {home}/tftp
 [deploy]
+# Nobody serves it: the tests read the kernel line in there and start the agent with it.
 http_root = {home}/http
+http_url = http://127.0.0.1:9
+default_boot_mode = uefi
+# Automated cleaning erases nothing, whatever managers offer.
+erase_devices_priority = 0
+erase_devices_metadata_priority = 0
 [oslo_concurrency]
 lock_path = {home}/locks
 "

@@ -1,8 +1,11 @@
 //! The machine behind a node: an agent on this machine, with network interfaces of its own in its inventory.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{Ironic, Node};
 use crate::host::Builder;
@@ -10,24 +13,35 @@ use crate::{Host, PluginDir, artifacts};
 
 /// Tag of the puppet that gives the machine its network interfaces and its steps.
 const PUPPET: &str = "node";
+/// Longest time until a program is called: the disks are flushed first.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks whether it was.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What an agent is started with.
 #[derive(Debug)]
 pub struct Machine {
     plugins: PluginDir,
     puppet: serde_json::Map<String, Value>,
+    kernel_line: String,
     port: u16,
     flags: Vec<String>,
 }
 
 impl Machine {
-    /// The machine of a node. Its managers are the generic one, the example `acme`, and a puppet of the class
-    /// `Puppetnode` that reports the node's MAC address and does what the test says.
+    /// The machine of a node, at a moment when Ironic has it boot a ramdisk. Its managers are the generic one, the
+    /// example `acme`, and a puppet of the class `Puppetnode` that reports the node's MAC address and does what the test
+    /// says.
     pub fn of(node: &Node) -> Self {
         let interfaces = json!([interface("eno1", node.mac())]);
-        let machine =
-            Self { plugins: PluginDir::with_acme(), puppet: serde_json::Map::new(), port: 0, flags: Vec::new() };
-        machine.with_plugin(&artifacts::plugin("ipa-generic")).with_interfaces(&interfaces)
+        let machine = Self {
+            plugins: PluginDir::with_acme().with(&artifacts::plugin("ipa-generic")),
+            puppet: serde_json::Map::new(),
+            kernel_line: node.kernel_line(),
+            port: 0,
+            flags: Vec::new(),
+        };
+        machine.with_interfaces(&interfaces)
     }
 
     /// Replaces its network interfaces.
@@ -44,16 +58,10 @@ impl Machine {
         self
     }
 
-    /// Adds a plugin file.
+    /// Adds one more manager, as a newer ramdisk may have.
     #[must_use]
-    pub fn with_plugin(self, plugin: &Path) -> Self {
-        Self { plugins: self.plugins.with(plugin), ..self }
-    }
-
-    /// Adds text to the configuration file.
-    #[must_use]
-    pub fn with_config(self, text: &str) -> Self {
-        Self { plugins: self.plugins.with_config(text), ..self }
+    pub fn with_another_manager(self) -> Self {
+        Self { plugins: self.plugins.with_puppet("more", &json!({})), ..self }
     }
 
     /// Has the agent listen on this port.
@@ -79,19 +87,47 @@ impl Machine {
         self.home().join("etc").join(name)
     }
 
-    /// Boots it: the agent starts, and is to look the node up at Ironic.
+    /// What it asks of the programs that end a machine's run or set its clock.
+    pub fn asked(&self) -> Asked {
+        Asked(self.home().join("asked"))
+    }
+
+    /// Boots it: the agent starts, and all that it knows of Ironic is the kernel line, and whose certificates to trust.
     pub fn boot(self) -> Host {
         let ironic = Ironic::shared();
         let home = self.home().to_owned();
         let plugins = self.plugins.with_puppet(PUPPET, &Value::Object(self.puppet));
+        fs::write(home.join("cmdline"), self.kernel_line).expect("our own directory");
         let own_files = artifacts::workspace().join("tests/src/real_ironic/own-files");
         let builder: Builder = Host::with(plugins)
-            .with_ironic(ironic.url())
+            .for_ironic()
             .inside(&[own_files.as_os_str(), home.as_os_str()])
             .port(self.port)
             .flag("--cafile")
             .flag(&ironic.authority().display().to_string());
         self.flags.iter().fold(builder, |builder, flag| builder.flag(flag)).launch()
+    }
+}
+
+/// The calls of programs that end a machine's run or set its clock. None of them does anything.
+#[derive(Debug)]
+pub struct Asked(PathBuf);
+
+impl Asked {
+    /// Waits until a program was called and gives the call's words.
+    ///
+    /// # Panics
+    /// It is not called in time.
+    pub async fn call(&self, program: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let calls = fs::read_to_string(&self.0).unwrap_or_default();
+            if let Some(call) = calls.lines().find(|call| call.split(' ').next() == Some(program)) {
+                return call.trim_end().to_owned();
+            }
+            assert!(Instant::now() < end, "{program} was not called within {PATIENCE:?}; called were:\n{calls}");
+            sleep(LOOK).await;
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! * [`Ironic`] starts it, once per test program, and ends it with the program.
 //! * [`api`] asks its API, as an operator does.
 //! * [`node`] enrols nodes and waits for what becomes of them.
-//! * [`machine`] is what such a node stands for: an agent on this machine with network interfaces of its own.
+//! * [`machine`] is what such a node stands for: an agent on this machine, where it can do no harm, with network
+//!   interfaces of its own.
 //!
 //! Ironic offers no events, so its API is asked again and again; every such wait has a deadline.
 
@@ -13,8 +14,8 @@ mod machine;
 mod node;
 
 use std::fs::{self, File};
-use std::io::Read;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -23,17 +24,18 @@ use std::time::{Duration, Instant};
 use crate::{artifacts, processes};
 
 pub use api::Api;
-pub use machine::{Machine, interface};
+pub use machine::{Asked, Machine, interface};
 pub use node::Node;
+pub use reqwest::Method;
 
 /// Names the Python of an environment with Ironic.
 const PYTHON: &str = "IPA_IRONIC_PYTHON";
 /// Longest time until it serves: it makes its database first.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_secs(90);
 /// Between two looks whether it serves.
 const LOOK: Duration = Duration::from_millis(250);
-/// What of its log is shown when a test fails.
-const LOG_TAIL: usize = 16 * 1024;
+/// What of its log is shown when a test fails, in bytes.
+const TAIL: usize = 16 * 1024;
 
 /// A running Ironic.
 #[derive(Debug)]
@@ -50,13 +52,8 @@ impl Ironic {
     /// # Panics
     /// There is no environment with Ironic, or it does not come up.
     pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Ironic> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
-    }
-
-    /// Its API's URL, as the agent gets it.
-    pub fn url(&self) -> &str {
-        self.api.url()
+        static SHARED: OnceLock<Result<Ironic, String>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref().unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// Its API.
@@ -69,60 +66,86 @@ impl Ironic {
         self.home.join("ca.pem")
     }
 
+    /// The address of a file of the ramdisk. Nothing boots it, so there is next to nothing in it.
+    fn ramdisk_file(&self, name: &str) -> String {
+        format!("file://{}", self.home.join("ramdisk").join(name).display())
+    }
+
+    /// The names of the archives with a node's logs, which Ironic asked its agent for.
+    fn logs_of(&self, uuid: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.home.join("logs")).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.contains(uuid)).collect()
+    }
+
+    /// The certificate that Ironic trusts a node's agent by, in PEM form.
+    fn certificate_of(&self, uuid: &str) -> PathBuf {
+        self.home.join("certificates").join(format!("{uuid}.crt"))
+    }
+
+    /// The iPXE script of a node; empty if there is none.
+    fn ipxe_script(&self, uuid: &str) -> String {
+        fs::read_to_string(self.home.join("http").join(uuid).join("config")).unwrap_or_default()
+    }
+
     /// The end of its log.
-    pub fn log_tail(&self) -> String {
-        let log = fs::read(self.home.join("ironic.log")).unwrap_or_default();
-        String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL)..]).into_owned()
+    fn log_tail(&self) -> String {
+        tail(&self.home.join("ironic.log"))
     }
 
-    /// True if its log has a line with all these parts.
-    pub fn has_logged(&self, parts: &[&str]) -> bool {
-        let log = fs::read(self.home.join("ironic.log")).unwrap_or_default();
-        String::from_utf8_lossy(&log).lines().any(|line| parts.iter().all(|part| line.contains(part)))
-    }
-
-    fn start() -> Self {
-        let python = std::env::var_os(PYTHON).unwrap_or_else(|| {
-            panic!("{PYTHON} must name the Python of an environment with Ironic; `cargo xtask test` makes one")
-        });
+    fn start() -> Result<Self, String> {
+        let python = std::env::var_os(PYTHON).ok_or_else(|| {
+            format!("{PYTHON} must name the Python of an environment with Ironic; `cargo xtask test` makes one")
+        })?;
         // The launcher removes it: nothing of a static is dropped.
         let home = tempfile::Builder::new().prefix("ipa-ironic-").tempdir().expect("a temporary directory").keep();
         let port = free_port();
         fs::write(home.join("ironic.conf"), config::ironic_conf(&home, port)).expect("our own directory");
+        for name in ["http", "ramdisk"] {
+            fs::create_dir(home.join(name)).expect("our own directory");
+        }
+        for name in ["kernel", "initrd"] {
+            fs::write(home.join("ramdisk").join(name), name).expect("our own directory");
+        }
         let mut command = Command::new(python);
         command
             .arg(artifacts::workspace().join("tests/src/real_ironic/serve.py"))
             .arg(&home)
+            // It cleans up, so a signal from the terminal must not end it first.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(File::create(home.join("output")).expect("our own directory"));
-        let mut output = File::open(home.join("output")).expect("it was made just now");
         let mut launcher = processes::spawn_untagged(&mut command);
         let life = launcher.stdin.take().expect("piped");
-        wait_until_served(&home, port, &mut launcher, &mut output);
+        wait_until_served(&home, port, &mut launcher)?;
         let api = Api::new(&format!("https://127.0.0.1:{port}"), &home.join("ca.pem"));
-        Self { home, api, _life: life }
+        Ok(Self { home, api, _life: life })
     }
 }
 
-/// The port is free now; nothing else here takes ports by number.
-fn free_port() -> u16 {
+/// A port of the loopback interface that nothing listens on now. Nothing else here takes ports by number.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback interface");
     listener.local_addr().expect("it is bound").port()
 }
 
 /// Its API begins to listen when the conductor has started.
-fn wait_until_served(home: &Path, port: u16, launcher: &mut Child, output: &mut File) {
+fn wait_until_served(home: &Path, port: u16, launcher: &mut Child) -> Result<(), String> {
     let end = Instant::now() + START;
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
         let ended = launcher.try_wait().expect("a child can be asked");
         if ended.is_some() || Instant::now() >= end {
-            let mut said = String::new();
-            // What cannot be read cannot be shown.
-            let _ = output.read_to_string(&mut said);
-            let log = fs::read_to_string(home.join("ironic.log")).unwrap_or_default();
-            panic!("Ironic does not serve within {START:?}; launcher: {ended:?}\n{said}\n{log}");
+            let (output, log) = (tail(&home.join("output")), tail(&home.join("ironic.log")));
+            return Err(format!("Ironic does not serve within {START:?}; its launcher: {ended:?}\n{output}\n{log}"));
         }
         std::thread::sleep(LOOK);
     }
+    Ok(())
+}
+
+/// The end of a file that may not be there.
+fn tail(path: &Path) -> String {
+    let text = fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(&text[text.len().saturating_sub(TAIL)..]).into_owned()
 }

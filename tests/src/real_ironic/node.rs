@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::Ironic;
+use super::{Api, Ironic};
 
 /// Longest time that a node may take to get from one state to another.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -29,11 +29,15 @@ impl Node {
     pub async fn manageable() -> Self {
         let ironic = Ironic::shared();
         let mac = free_mac();
+        let (kernel, ramdisk) = (ironic.ramdisk_file("kernel"), ironic.ramdisk_file("initrd"));
         let node = json!({
             "driver": "fake-hardware",
+            "driver_info": {
+                "deploy_kernel": kernel, "deploy_ramdisk": ramdisk, "rescue_kernel": kernel, "rescue_ramdisk": ramdisk,
+            },
             "resource_class": "baremetal",
             "bios_interface": "no-bios",
-            "boot_interface": "fake",
+            "boot_interface": "ipxe",
             "deploy_interface": "custom-agent",
             "inspect_interface": "agent",
             "management_interface": "noop",
@@ -50,9 +54,21 @@ impl Node {
         node
     }
 
-    /// Its UUID.
-    pub fn uuid(&self) -> &str {
-        &self.uuid
+    /// A new node that was not cleaned, in the state `available`.
+    pub async fn available() -> Self {
+        let node = Self::manageable().await;
+        node.set("/automated_clean", json!(false)).await;
+        node.provision("provide", json!({})).await;
+        node.reaches("available").await;
+        node
+    }
+
+    /// A new node that runs an instance, in the state `active`.
+    pub async fn active() -> Self {
+        let node = Self::manageable().await;
+        node.provision("adopt", json!({})).await;
+        node.reaches("active").await;
+        node
     }
 
     /// The MAC address of its port.
@@ -77,6 +93,38 @@ impl Node {
         self.ironic.api().put(&format!("/v1/nodes/{}/states/provision", self.uuid), &body).await;
     }
 
+    /// Sets a field.
+    pub async fn set(&self, path: &str, value: Value) {
+        let patch = json!([{"op": "add", "path": path, "value": value}]);
+        self.ironic.api().patch(&format!("/v1/nodes/{}", self.uuid), &patch).await;
+    }
+
+    /// What a ramdisk learns that looks it up, the agent token included: Ironic tells each token once.
+    pub async fn look_up(&self) -> Value {
+        self.ironic.api().get(&format!("/v1/lookup?addresses={}", self.mac)).await
+    }
+
+    /// The names of the archives with the agent's logs that Ironic keeps.
+    pub fn logs(&self) -> Vec<String> {
+        self.ironic.logs_of(&self.uuid)
+    }
+
+    /// A client of the agent that trusts what Ironic trusts.
+    pub async fn agent(&self) -> Api {
+        let node = self.show().await;
+        let url = node["driver_internal_info"]["agent_url"].as_str().expect("the agent has sent a heartbeat");
+        Api::new(url, &self.ironic.certificate_of(&self.uuid))
+    }
+
+    /// The kernel line that Ironic has the machine boot its ramdisk with.
+    ///
+    /// # Panics
+    /// Ironic has it boot nothing.
+    pub fn kernel_line(&self) -> String {
+        let script = self.ironic.ipxe_script(&self.uuid);
+        kernel_line(&script, &self.mac).unwrap_or_else(|| panic!("no ramdisk is booted by this script:\n{script}"))
+    }
+
     /// Waits until it is in this state, with nobody at work on it, and gives it as it is then.
     ///
     /// # Panics
@@ -85,11 +133,21 @@ impl Node {
         self.until(state, |node| node["provision_state"] == state && node["reservation"].is_null()).await
     }
 
+    /// As [`reaches`](Self::reaches), for a state of failure.
+    pub async fn ends(&self, failed: &str) -> Value {
+        let is_there = |node: &Value| node["provision_state"] == failed && node["reservation"].is_null();
+        self.look_until(failed, &[failed], is_there).await
+    }
+
     /// Waits until `fits` is true of the node, and gives it as it is then; `what` says what is waited for.
     ///
     /// # Panics
     /// As [`reaches`](Self::reaches).
     pub async fn until(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        self.look_until(what, &[], fits).await
+    }
+
+    async fn look_until(&self, what: &str, wanted: &[&str], fits: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
             let node = self.show().await;
@@ -97,7 +155,8 @@ impl Node {
                 return node;
             }
             let state = node["provision_state"].as_str().unwrap_or_default();
-            if FAILED.contains(&state) || Instant::now() >= end {
+            let has_failed = FAILED.contains(&state) && !wanted.contains(&state);
+            if has_failed || Instant::now() >= end {
                 let log = self.ironic.log_tail();
                 panic!("waiting for {what}: the node is {state}: {}\n{node:#}\n{log}", node["last_error"]);
             }
@@ -106,9 +165,31 @@ impl Node {
     }
 }
 
+/// What an iPXE script gives the kernel in the section that it goes to.
+fn kernel_line(script: &str, mac: &str) -> Option<String> {
+    let target = script.lines().find_map(|line| line.strip_prefix("goto "))?;
+    let mut section = script.lines().skip_while(|line| line.strip_prefix(':') != Some(target));
+    let (_url, words) = section.find_map(|line| line.strip_prefix("kernel "))?.split_once(' ')?;
+    Some(words.split(" || ").next()?.replace("${mac}", mac))
+}
+
 /// An address that no other node has, of those that anybody may use.
 fn free_mac() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let [_, _, high, low] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     format!("52:54:00:1b:{high:02x}:{low:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_line_is_that_of_the_section_that_is_booted() {
+        let script = "#!ipxe\nset i:int32 0\n\ngoto deploy\n\n:other\nkernel no_kernel text || goto other\n\n:deploy\n\
+            imgfree\nkernel http://a/kernel text ipa-api-url=https://a BOOTIF=${mac} initrd=b || goto retry\nboot\n";
+        let line = kernel_line(script, "52:54:00:00:00:01");
+        assert_eq!(line.as_deref(), Some("text ipa-api-url=https://a BOOTIF=52:54:00:00:00:01 initrd=b"));
+        assert_eq!(kernel_line("#!ipxe\nexit\n", ""), None);
+    }
 }
