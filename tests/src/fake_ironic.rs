@@ -108,7 +108,7 @@ impl FakeIronic {
     pub fn start_with_tls(certificate: &Path, key: &Path) -> Self {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).expect("readable").collect();
         let key = PrivateKeyDer::from_pem_file(key).expect("a key");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the versions of the provider")

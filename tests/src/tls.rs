@@ -21,7 +21,7 @@ pub(crate) fn only_1_2() -> ClientConfig {
 }
 
 fn client(version: &'static SupportedProtocolVersion, roots: RootCertStore) -> ClientConfig {
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[version])
         .expect("the provider has both versions")
         .with_root_certificates(roots)

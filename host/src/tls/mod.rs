@@ -1,19 +1,22 @@
 //! TLS, for the API that the agent serves and for the servers that it asks.
 //!
-//! The cryptography is that of aws-lc, through rustls, for the whole process. Of the two providers that rustls has it
-//! is the one with P-521, which `tls_certificate_curve` offers and an Ironic may be certified with, and with
-//! ECDSA-SHA512 on P-384, the signature of the Python agent's certificates. Nothing of it is set up before a
-//! certificate is loaded or a server is asked.
+//! The cryptography is ring's, through rustls, for the whole process: the smaller of the two providers that rustls has.
+//! What `tls_certificate_curve` offers beside it, and servers may have, comes from RustCrypto, which makes certificates
+//! anyhow. Nothing of it is set up before a certificate is loaded or a server is asked.
 //!
-//! * [`protocol`]: versions and cipher suites. [`pem`]: certificates and keys from files.
+//! * [`provider`]: the cryptography, with [`ecdsa`] and [`p521_key`]. [`protocol`]: versions and cipher suites.
+//!   [`pem`]: certificates and keys from files.
 //! * [`server`]: the API's side. [`auto`]: its certificate where the operator gave none, which a manager has made with
 //!   the help of [`self_signed`].
 //! * [`client`]: the other side.
 
 pub mod auto;
 pub mod client;
+mod ecdsa;
+mod p521_key;
 mod pem;
 pub mod protocol;
+mod provider;
 pub mod self_signed;
 pub mod server;
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::{self, cipher_suite};
+use rustls::crypto::ring::cipher_suite;
 use rustls::{DEFAULT_VERSIONS, SupportedCipherSuite, SupportedProtocolVersion, version};
 
-use super::TlsError;
+use super::{TlsError, provider};
 use crate::config::Config;
 
 static TLS13_ALONE: &[&SupportedProtocolVersion] = &[&version::TLS13];
@@ -56,7 +56,7 @@ impl Protocol {
 
     /// The cryptography with the suites of this protocol.
     pub(super) fn provider(&self) -> Result<Arc<CryptoProvider>, TlsError> {
-        let mut provider = aws_lc_rs::default_provider();
+        let mut provider = provider::provider();
         provider.cipher_suites.retain(|suite| suite.tls13().is_some());
         if self.min_version == MinVersion::Tls12 {
             provider.cipher_suites.extend(self.suites()?);

@@ -1,8 +1,8 @@
 //! Self-signed certificates: a service of the host for the manager that makes the agent's certificate.
 //!
 //! They are those of the Python agent: any of three curves, signed with SHA-512 whatever the curve, one critical IP
-//! address and no other extension. aws-lc pairs each curve with one digest, so this is RustCrypto's work; it is done once
-//! at start, and here, so that no plugin carries the code.
+//! address and no other extension. ring pairs each curve with one digest, so this is RustCrypto's work; it is done once at
+//! start, and here, so that no plugin carries the code.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

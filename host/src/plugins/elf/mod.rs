@@ -268,7 +268,7 @@ mod tests {
         assert!(dynamic.needed().iter().any(|name| name.starts_with("libc.so")), "{:?}", dynamic.needed());
         assert!(dynamic.symbols().iter().any(|symbol| symbol.name == "malloc" && !symbol.defined));
         assert!(dynamic.versions().iter().any(|(_, version)| version.starts_with("GLIBC_2.")));
-        assert_eq!(dynamic.constructors(), 3, "those of the linker, of std and of aws-lc");
+        assert_eq!(dynamic.constructors(), 2, "those of the linker and of std");
     }
 
     #[test]

@@ -8,14 +8,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::tls::{ClientOptions, MinVersion, client_config};
+use crate::tls::{MinVersion, client_config};
 
-fn trusting(pair: &Pair) -> ClientOptions {
+pub(super) fn trusting(pair: &Pair) -> ClientOptions {
     ClientOptions { ca_file: Some(pair.certificate.clone()), ..ClientOptions::default() }
 }
 
 /// One request; the answer, or why there is none.
-async fn get(server: SocketAddr, name: &str, options: &ClientOptions) -> Result<String, String> {
+pub(super) async fn get(server: SocketAddr, name: &str, options: &ClientOptions) -> Result<String, String> {
     let config = client_config(options).map_err(|error| error.to_string())?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let ask = async {
@@ -70,7 +70,7 @@ async fn a_self_signed_authority_is_trusted_as_a_server_under_its_own_names() {
 }
 
 /// OpenSSL's test server on a free port.
-async fn s_server(pair: &Pair, options: &[&str]) -> (tokio::process::Child, SocketAddr) {
+pub(super) async fn s_server(pair: &Pair, options: &[&str]) -> (tokio::process::Child, SocketAddr) {
     let mut child = Command::new("openssl")
         .args(["s_server", "-accept", "127.0.0.1:0", "-www", "-cert", path(&pair.certificate), "-key", path(&pair.key)])
         .args(options)

@@ -1,6 +1,7 @@
 //! TLS over real sockets, with OpenSSL's program as the other side: Ironic speaks through that library.
 
 mod client;
+mod curves;
 mod hostile;
 mod server;
 
@@ -16,7 +17,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::self_signed::{self, Curve, Wish};
-use super::{Protocol, TlsServer};
+use super::{ClientOptions, Protocol, TlsServer};
 use crate::agent::Settings;
 use crate::api::{Limits, Server, Transport, bind};
 use crate::testing::agent_with;
