@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,9 +10,6 @@ use ipa_host::ironic::Beat;
 use slog::{Drain, Level, Never, OwnedKVList, Record};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
-
-/// An agent has settled when it sends this heartbeat: when it sent the first one tells how fast Ironic answers.
-const SETTLED: u32 = 2;
 
 /// One heartbeat.
 #[derive(Debug, Clone)]
@@ -47,13 +45,15 @@ pub(crate) struct Entries {
 #[derive(Debug)]
 pub(crate) struct Journal {
     start: Instant,
+    settled: u32,
     entries: Mutex<Entries>,
 }
 
 impl Journal {
-    /// An empty one; time begins now.
-    pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), entries: Mutex::default() }
+    /// An empty one; time begins now. An agent has settled when it sends its heartbeat with the number `settled`: when it
+    /// sent the first ones tells how all began, not how they are paced.
+    pub(crate) fn new(settled: u32) -> Self {
+        Self { start: Instant::now(), settled, entries: Mutex::default() }
     }
 
     /// The time since the start.
@@ -96,16 +96,21 @@ pub(crate) struct Life {
     waits: Cell<Option<Duration>>,
     sent: Cell<u32>,
     /// Held until the first heartbeat is answered, so that the next agent may begin.
-    place: Cell<Option<OwnedSemaphorePermit>>,
+    place: Rc<Cell<Option<OwnedSemaphorePermit>>>,
     /// Held until the agent has settled.
     settling: Cell<Option<mpsc::Sender<()>>>,
 }
 
 impl Life {
-    /// Before the first one. `place` is dropped with the answer to it, `settling` as soon as the agent has settled.
-    pub(crate) fn new(journal: Arc<Journal>, place: OwnedSemaphorePermit, settling: mpsc::Sender<()>) -> Self {
-        let (place, settling) = (Cell::new(Some(place)), Cell::new(Some(settling)));
-        Self { journal, waits: Cell::new(None), sent: Cell::new(0), place, settling }
+    /// Before the first one. `settling` is dropped as soon as the agent has settled.
+    pub(crate) fn new(journal: Arc<Journal>, settling: mpsc::Sender<()>) -> Self {
+        let settling = Cell::new(Some(settling));
+        Self { journal, waits: Cell::new(None), sent: Cell::new(0), place: Rc::default(), settling }
+    }
+
+    /// Takes what is to be dropped with the answer to the first one.
+    pub(crate) fn begins(&self) -> Rc<Cell<Option<OwnedSemaphorePermit>>> {
+        self.place.clone()
     }
 
     /// The agent knows its node, and the longest time between two heartbeats.
@@ -121,7 +126,7 @@ impl Life {
         let at = self.journal.now();
         self.journal.open().sent.push(at);
         self.sent.set(self.sent.get() + 1);
-        if self.sent.get() >= SETTLED {
+        if self.sent.get() >= self.journal.settled {
             self.settling.take();
         }
         let answer = heartbeat.await;

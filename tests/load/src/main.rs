@@ -1,8 +1,8 @@
 //! Many simulated agents at one Ironic: do their heartbeats come evenly spread?
 //!
 //! Each agent is a task that speaks the product's own code: `ipa_host::ironic` looks its node up and paces its
-//! heartbeats. They begin one after the other, as fast as Ironic answers, and are watched for one interval after all
-//! have begun.
+//! heartbeats. They begin one after the other, as fast as Ironic answers, and are judged by what they do in one interval
+//! of time after that.
 //!
 //! * [`fleet`] lets the agents live and decides when enough was seen; [`agent`] is one of them.
 //! * [`journal`] has what they sent and when it was answered.
@@ -41,6 +41,9 @@ struct Options {
     /// gets an agent.
     #[structopt(long)]
     nodes: PathBuf,
+    /// Judges the heartbeats once each agent has sent this many.
+    #[structopt(long, default_value = "2")]
+    settled: u32,
     /// Ends the agents after this many seconds, whatever was seen.
     #[structopt(long, default_value = "600")]
     seconds: u64,
@@ -69,7 +72,7 @@ fn run(options: &Options) -> Result<Report, String> {
     let target = Target::new(options.url.clone(), tls)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("the runtime cannot be set up: {error}"))?;
-    let report = runtime.block_on(fleet::run(&target, nodes, Duration::from_secs(options.seconds)));
+    let report = runtime.block_on(fleet::run(&target, nodes, options.settled, Duration::from_secs(options.seconds)));
     if let Some(path) = &options.json {
         fs::write(path, report.json()).map_err(|error| format!("writing {}: {error}", path.display()))?;
     }

@@ -96,7 +96,17 @@ impl Report {
 
     /// True if the heartbeats are spread evenly over time, and by the agents' pacing.
     pub(crate) fn is_even(&self) -> bool {
-        self.moments.as_ref().is_some_and(Spread::is_even) && self.waits.is_even()
+        self.moments_are_even() && self.waits_are_even()
+    }
+
+    /// True if no part of the interval has many more heartbeats than another.
+    pub(crate) fn moments_are_even(&self) -> bool {
+        self.moments.as_ref().is_some_and(Spread::is_even)
+    }
+
+    /// True if agents wait as long as chance says.
+    pub(crate) fn waits_are_even(&self) -> bool {
+        self.waits.is_even()
     }
 
     /// As JSON.
