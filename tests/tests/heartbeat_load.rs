@@ -16,9 +16,9 @@ use serde_json::Value;
 const LIMIT_S: u64 = 180;
 /// The heartbeats are judged once each agent has sent this many.
 const SETTLED: u32 = 2;
-/// What the agents are told as the longest time between two heartbeats, in seconds. A thousand then send 37 a second on
+/// What the agents are told as the longest time between two heartbeats, in seconds. A thousand then send 44 a second on
 /// average, which Ironic answers with less than one processor.
-const HEARTBEAT_TIMEOUT_S: u32 = 60;
+const HEARTBEAT_TIMEOUT_S: u32 = 50;
 
 /// What `cargo xtask load` asks for.
 fn asked<T: FromStr>(variable: &str) -> Option<T> {

@@ -16,7 +16,7 @@ pub(crate) struct Options {
     #[structopt(long, default_value = "1000")]
     agents: u16,
     /// What Ironic tells them as the longest time between two heartbeats, in seconds; its own default is 300.
-    #[structopt(long, default_value = "60")]
+    #[structopt(long, default_value = "50")]
     heartbeat_timeout: u32,
     /// Heartbeats are judged once each agent has sent this many.
     #[structopt(long, default_value = "2")]
