@@ -21,6 +21,10 @@ const POLL: Duration = Duration::from_micros(200);
 const ANSWER: Duration = Duration::from_secs(5);
 /// An inventory may ask slow firmware.
 const COMMAND: Duration = Duration::from_secs(120);
+const BUILD: Duration = Duration::from_secs(1800);
+/// Where [`Staged::append_to`] puts an agent's token and control socket.
+pub(crate) const TOKEN_FILE: &str = "agent-token";
+pub(crate) const CONTROL_SOCKET: &str = "control.sock";
 
 /// A running agent. It is stopped when dropped.
 #[derive(Debug)]
@@ -168,11 +172,31 @@ impl Staged {
         if release {
             cargo.arg("--release");
         }
-        process::run(&mut cargo, Duration::from_secs(1800))?;
-        let built = crate::repo::target(if release { "release" } else { "debug" });
+        Self::stage(&mut cargo, &crate::repo::target(if release { "release" } else { "debug" }), plugins)
+    }
+
+    /// A release build whose programs keep the names of their functions, in a build directory of its own.
+    pub(crate) fn build_with_names(target: &Path, plugins: &Path) -> Outcome<Self> {
+        let mut cargo = process::cargo(&["build", "--package", "ipa-host", "--package", "ipa-generic", "--release"]);
+        cargo.env("CARGO_TARGET_DIR", target).env("CARGO_PROFILE_RELEASE_STRIP", "none");
+        Self::stage(&mut cargo, &target.join("release"), plugins)
+    }
+
+    fn stage(cargo: &mut Command, built: &Path, plugins: &Path) -> Outcome<Self> {
+        process::run(cargo, BUILD)?;
         crate::repo::fresh_plugin_directory(plugins)?;
         crate::repo::install(&built.join("libipa_generic.so"), &plugins.join("libipa_generic.so"))?;
         Ok(Self { program: built.join("ipa-host"), plugins: plugins.to_owned() })
+    }
+
+    /// Appends the program to a command, and what makes it standalone, read-only and reachable from here alone. Its
+    /// token and control socket lie in the directory.
+    pub(crate) fn append_to(&self, command: &mut Command, port: u16, directory: &Path) {
+        command.arg(&self.program);
+        command.args(["--standalone", "--read-only", "--listen-host", "127.0.0.1", "--listen-port", &port.to_string()]);
+        command.arg("--plugin-dir").arg(&self.plugins);
+        command.arg("--agent-token-file").arg(directory.join(TOKEN_FILE));
+        command.arg("--control-socket").arg(directory.join(CONTROL_SOCKET));
     }
 }
 

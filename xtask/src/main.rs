@@ -8,6 +8,7 @@ mod load;
 mod parity;
 mod process;
 mod repo;
+mod resident;
 mod run;
 mod steps;
 mod test;
@@ -31,6 +32,8 @@ enum Command {
     Bench(bench::Options),
     /// Lets many simulated agents send heartbeats to a real Ironic and shows how evenly they come.
     Load(load::Options),
+    /// Finds which functions the idle agent runs and writes host/resident.txt, by which its program is laid out.
+    Resident(resident::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Parity => parity::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Load(options) => load::run(&options),
+        Command::Resident(options) => resident::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,12 +8,10 @@ use serde_json::json;
 use structopt::StructOpt;
 
 use crate::failure::Outcome;
-use crate::host::{self, Agent, Staged, Token};
+use crate::host::{self, Agent, CONTROL_SOCKET, Staged, TOKEN_FILE, Token};
 use crate::repo;
 
 const READY: Duration = Duration::from_secs(30);
-const TOKEN_FILE: &str = "agent-token";
-const CONTROL_SOCKET: &str = "control.sock";
 
 #[derive(Debug, StructOpt)]
 pub(crate) struct Options {
@@ -47,11 +45,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
 /// The agent, bound to our life: however this process ends, the agent gets SIGTERM.
 fn command(staged: &Staged, port: u16, directory: &Path) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "--"]).arg(&staged.program);
-    command.args(["--standalone", "--read-only", "--listen-host", "127.0.0.1", "--listen-port", &port.to_string()]);
-    command.arg("--plugin-dir").arg(&staged.plugins);
-    command.arg("--agent-token-file").arg(directory.join(TOKEN_FILE));
-    command.arg("--control-socket").arg(directory.join(CONTROL_SOCKET));
+    command.args(["--pdeathsig", "TERM", "--"]);
+    staged.append_to(&mut command, port, directory);
     command
 }
 

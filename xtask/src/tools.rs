@@ -55,6 +55,9 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];
 
+/// For the list of functions by which the agent's program is laid out.
+pub(crate) const FOR_RESIDENT: &[Tool] = &[tool("nm", "binutils"), tool("setpriv", "util-linux")];
+
 /// A package from PyPI in an environment of its own below the build directory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Python {
