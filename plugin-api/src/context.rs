@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::command::{Command, CommandOutput};
-use crate::error::{HwError, HwResult};
+use crate::error::{ErrorKind, HwError, HwResult};
 use crate::reply::VALUE;
 use crate::services::HostServices;
 use crate::spec::ManifestSpec;
@@ -113,6 +113,38 @@ impl<'a> Cx<'a> {
         self.host("node", &json!({}))
     }
 
+    /// The node as Ironic describes it now, for what may have changed since the lookup. Takes as long as Ironic lets it
+    /// wait, up to half of the time that the call has left. Where Ironic cannot be asked or does not answer, the node is
+    /// as it was; the log says why.
+    ///
+    /// # Errors
+    /// The host is older than this service.
+    pub fn refresh_node(&self) -> HwResult<Option<Value>> {
+        self.host("refresh_node", &json!({}))
+    }
+
+    /// The node for a choice of the root device: with `permit_refresh` it is looked up again if it has no hints at which
+    /// disk that is, since an operator may have given some while the ramdisk booted.
+    ///
+    /// # Errors
+    /// The host does not answer.
+    pub fn node_for_root_device(&self, permit_refresh: bool) -> HwResult<Option<Value>> {
+        let node = self.node()?;
+        let is_without = |node: &Value| {
+            let hints = ["instance_info", "properties"].map(|part| &node[part]["root_device"]);
+            // What counts as none in Python.
+            let none = [json!(null), json!({}), json!([]), json!(""), json!(false)];
+            hints.iter().all(|hints| none.contains(hints))
+        };
+        match &node {
+            Some(known) if permit_refresh && is_without(known) => match self.refresh_node() {
+                Err(error) if error.kind() == ErrorKind::Absent => Ok(node),
+                refreshed => refreshed,
+            },
+            _ => Ok(node),
+        }
+    }
+
     /// Runs a program to its end. The host starts it without a shell, kills it with all its children once the
     /// deadline passes or the call ends, and gives its lines as they come.
     pub fn run(&self, command: &mut Command<'_>) -> HwResult<CommandOutput> {
@@ -153,5 +185,46 @@ fn to_args(args: impl Serialize) -> HwResult<Value> {
         Value::Null => Ok(json!({})),
         object @ Value::Object(_) => Ok(object),
         other => Err(HwError::bad_arguments(format!("arguments must be a JSON object, not {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeHost;
+
+    static SPEC: ManifestSpec = ManifestSpec {
+        name: "acme",
+        class_name: "Acme",
+        version: "1.0.0",
+        panic: "unwind",
+        methods: &[],
+        dynamic: false,
+        clean_steps: &[],
+        deploy_steps: &[],
+        service_steps: &[],
+        tools: &[],
+    };
+
+    #[test]
+    fn only_a_node_without_hints_is_looked_up_again() {
+        let hinted = json!({"instance_info": {}, "properties": {"root_device": {"name": "/dev/sdb"}}});
+        let by_instance = json!({"instance_info": {"root_device": {"size": 8}}, "properties": {}});
+        let emptied = json!({"instance_info": {}, "properties": {"root_device": {}}});
+        for (known, permitted, asks) in [
+            (json!({"properties": {}}), true, true),
+            (emptied, true, true),
+            (json!({"properties": {}}), false, false),
+            (hinted.clone(), true, false),
+            (by_instance, true, false),
+        ] {
+            let host = FakeHost::new().node(known.clone()).refreshed_node(hinted.clone());
+            let node = Cx::new(&host, 1, &SPEC).node_for_root_device(permitted).expect("answered");
+            assert_eq!(host.was_refreshed(), asks, "{known}");
+            assert_eq!(node, Some(if asks { hinted.clone() } else { known }));
+        }
+        let host = FakeHost::new();
+        assert_eq!(Cx::new(&host, 1, &SPEC).node_for_root_device(true).expect("answered"), None);
+        assert!(!host.was_refreshed(), "before the lookup there is nothing to look up again");
     }
 }

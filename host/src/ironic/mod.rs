@@ -90,6 +90,11 @@ impl Ironic {
         self.is_old.load(Ordering::Relaxed)
     }
 
+    /// True if the inventory may be a part of the question which node this is.
+    pub fn asks_with_inventory(&self) -> bool {
+        self.form != ApiForm::V1
+    }
+
     /// True if the operator said so, not Ironic.
     pub fn is_old_by_order(&self) -> bool {
         self.form == ApiForm::Passthru

@@ -9,6 +9,7 @@ use slog::Logger;
 
 use super::manager::Manager;
 use super::options::Options;
+use crate::managers::NodeSource;
 use crate::process::Runner;
 
 /// The plugin side of one agent.
@@ -19,6 +20,7 @@ pub(crate) struct Host {
     /// Set once, when all were evaluated; before, nothing can be dispatched.
     ranked: OnceLock<Vec<Arc<Manager>>>,
     node: Mutex<Option<Value>>,
+    node_source: OnceLock<NodeSource>,
     next_call: AtomicU64,
 }
 
@@ -26,7 +28,15 @@ impl Host {
     pub(crate) fn new(options: Options, runner: Runner, logger: Logger) -> Self {
         // Call 0 is none.
         let next_call = AtomicU64::new(1);
-        Self { options, runner, logger, ranked: OnceLock::new(), node: Mutex::default(), next_call }
+        Self {
+            options,
+            runner,
+            logger,
+            ranked: OnceLock::new(),
+            node: Mutex::default(),
+            node_source: OnceLock::new(),
+            next_call,
+        }
     }
 
     /// The managers in rank order; none before they were ranked.
@@ -54,6 +64,16 @@ impl Host {
         let other = known.as_ref().is_none_or(|known| known.get("uuid") != node.get("uuid"));
         *known = Some(node);
         other
+    }
+
+    /// Who can be asked for the node once more; none without Ironic.
+    pub(crate) fn node_source(&self) -> Option<&NodeSource> {
+        self.node_source.get()
+    }
+
+    /// Makes known who can be asked for the node. The first one stays.
+    pub(crate) fn set_node_source(&self, source: NodeSource) {
+        let _ = self.node_source.set(source);
     }
 
     fn lock_node(&self) -> MutexGuard<'_, Option<Value>> {

@@ -4,13 +4,14 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use base64::Engine;
 use ipa_plugin_api::error::{HwError, HwResult};
 use ipa_plugin_api::reply::{ABSENT, RawReply, VALUE};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use slog::{FnValue, Level, Logger, b, record};
+use slog::{FnValue, Level, Logger, b, info, record, warn};
 
 use super::dispatch::{self, After};
 use super::host::Host;
@@ -36,6 +37,7 @@ pub(crate) fn serve<'a>(
             "config" => Ok(host.options.section(&scope.manager)),
             "kernel_params" => Ok(json!(host.options.kernel_params)),
             "node" => Ok(host.node().unwrap_or_default()),
+            "refresh_node" => Ok(refresh_node(host, scope).await),
             "self_signed_certificate" => self_signed_certificate(args).await,
             "attach_log" => attach_log(scope, args).await,
             "command_start" => scope.commands.start(&host.runner, scope, &args),
@@ -85,6 +87,29 @@ async fn route(host: &Arc<Host>, scope: &Arc<Scope>, service: &str, args: Value)
             Ok(Value::Array(listed.collect()))
         }
     }
+}
+
+/// The node as Ironic has it now, or as it was known before if Ironic does not answer. Only half of the time that the call
+/// has left is spent on that, since it has something to do with the answer.
+async fn refresh_node(host: &Host, scope: &Scope) -> Value {
+    let known = host.node().unwrap_or_default();
+    let Some(source) = host.node_source() else { return known };
+    let limit = scope.expires.saturating_duration_since(Instant::now()) / 2;
+    info!(host.logger, "looking the node up again"; "asked_by" => &scope.manager, "method" => &scope.method);
+    let why = tokio::select! {
+        answer = source(limit) => match answer {
+            Ok(node) if node.get("uuid") == known.get("uuid") => {
+                host.set_node(node.clone());
+                return node;
+            }
+            Ok(node) => format!("Ironic says that it is another one now: {}", node["uuid"]),
+            Err(why) => why,
+        },
+        () = tokio::time::sleep(limit) => format!("no answer within {} s", limit.as_secs()),
+        () = scope.cancelled() => "the call was cancelled".to_owned(),
+    };
+    warn!(host.logger, "the node could not be looked up again, what was known of it counts"; "error" => why);
+    known
 }
 
 /// A key and a certificate for the agent's API: `{"certificate": PEM, "key": PEM}`.

@@ -41,6 +41,8 @@ pub struct FakeHost {
     section: Option<Value>,
     kernel_params: BTreeMap<String, String>,
     node: Option<Value>,
+    refreshed: Option<Value>,
+    is_refreshed: AtomicBool,
     answers: HashMap<String, HwResult<Value>>,
     outputs: HashMap<Vec<String>, CommandOutput>,
     cancelled: AtomicBool,
@@ -82,6 +84,18 @@ impl FakeHost {
     pub fn node(mut self, node: Value) -> Self {
         self.node = Some(node);
         self
+    }
+
+    /// Sets what Ironic says of the node when it is asked once more; without, the node stays as it is.
+    #[must_use]
+    pub fn refreshed_node(mut self, node: Value) -> Self {
+        self.refreshed = Some(node);
+        self
+    }
+
+    /// True once the node was looked up again.
+    pub fn was_refreshed(&self) -> bool {
+        self.is_refreshed.load(Ordering::Relaxed)
     }
 
     /// Sets what `dispatch` and `call_next` answer for a method. Others are absent.
@@ -127,6 +141,10 @@ impl FakeHost {
         self.section.clone().unwrap_or_else(|| json!({}))
     }
 
+    fn known_node(&self) -> Option<&Value> {
+        self.refreshed.as_ref().filter(|_| self.was_refreshed()).or(self.node.as_ref())
+    }
+
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -145,7 +163,11 @@ impl FakeHost {
             }
             "config" => Ok(self.section()),
             "kernel_params" => Ok(json!(self.kernel_params)),
-            "node" => Ok(json!(self.node)),
+            "refresh_node" => {
+                self.is_refreshed.store(true, Ordering::Relaxed);
+                Ok(json!(self.known_node()))
+            }
+            "node" => Ok(json!(self.known_node())),
             "attach_log" => {
                 let content = args["text"].as_str().map_or_else(|| format!("file:{}", text("path")), str::to_owned);
                 self.seen().attached.insert(text("name"), content);

@@ -9,7 +9,8 @@
 //!   `erase_block_device`, `list_network_interfaces`, `list_hardware_info`, `full_sync`: what these methods do, in the
 //!   words below. Words for the test to look with: `{"on_initialize": 0}` (what `initialize` answered),
 //!   `{"evaluated": 0}` (how often the manager was evaluated), `{"asked": "method"}` (how often the method was called).
-//!   And a further error: `{"device_not_found": "why"}`.
+//!   `{"hinted": 0}` (the name that the node's hints have for the root device). And a further error:
+//!   `{"device_not_found": "why"}`.
 //! * `clean_steps`, `deploy_steps`, `service_steps`: a JSON list, answered by `get_clean_steps` and so on.
 //! * any other key: a method, and what it does as JSON: `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`,
 //!   `{"fail": "why"}` (a foreign error), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`,
@@ -142,6 +143,9 @@ impl HardwareManager for Puppet {
             "call_next" => Ok(json!({"PuppetTAG0": cx.call_next::<Value>(&text(), args)?})),
             "args" => Ok(args),
             "config" => cx.config(),
+            "hinted" => Ok(cx
+                .node_for_root_device(args["permit_refresh"] == true)?
+                .map_or(Value::Null, |node| node["properties"]["root_device"]["name"].clone())),
             "device_not_found" => Err(HwError::device_not_found(text())),
             "evaluated" => Ok(json!(self.evaluated.load(Ordering::Relaxed))),
             "on_initialize" => Ok(self.on_initialize.lock().unwrap().clone()),
