@@ -6,7 +6,7 @@ use ipa_tests::client::step_params;
 use ipa_tests::fake_ironic::{Api, Fault, NODE, Received};
 use ipa_tests::host::{Builder, TOKEN};
 use ipa_tests::machine::{self, MACS};
-use ipa_tests::{FakeIronic, Host, processes};
+use ipa_tests::{FakeIronic, Host, PluginDir, processes};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -331,6 +331,26 @@ async fn an_inspection_that_ironic_refuses_does_not_stop_the_agent() {
     assert_eq!(ironic.wait_for(Api::Lookup, 1)[0].line, format!("GET /v1/lookup?addresses={MACS}"));
     assert_eq!(ironic.received(Api::Inspection).len(), 2, "a locked node is tried again, an unknown one is not");
     host.log_line(&["inspection failed", "Node could not be found."]);
+}
+
+/// What managers know of the switch and of the bus goes out under the names that Ironic's hooks read.
+#[tokio::test]
+async fn neighbours_and_usb_devices_are_collected_from_the_managers() {
+    let ironic = FakeIronic::start();
+    let frames = json!({"eth0": [[1, "04112233aabbcc"], [2, "07373334"], [0, ""]], "eth1": []});
+    let devices = json!([{"product": "Key", "vendor": "Acme", "handle": "USB:1:2"}]);
+    let more = json!({"collect_lldp_data": {"value": frames}, "get_usb_devices": {"value": devices}});
+    let plugins = machine::describe(PluginDir::with_acme(), &more);
+    let host = Host::with(plugins.with_config("[DEFAULT]\nenable_auto_tls = false\n"))
+        .with_ironic(&ironic.url())
+        .flag("--inspection-collectors")
+        .flag("default,lldp,usb-devices")
+        .start();
+    let post = &ironic.wait_for(Api::Inspection, 1)[0];
+    assert_eq!((&post.body["lldp_raw"], &post.body["usb_devices"]), (&frames, &devices), "{}", post.body["error"]);
+    assert_eq!(post.body["error"], Value::Null);
+    ironic.wait_for(Api::Heartbeat, 1);
+    assert_eq!(host.terminate(), 0);
 }
 
 /// A collector that fails spoils only its part. Its tool is in no package of Debian, so it is not on this machine.

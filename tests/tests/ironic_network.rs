@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use ipa_tests::fake_ironic::{Api, Received};
 use ipa_tests::host::TOKEN;
 use ipa_tests::own_network::{self, ADDRESS_V6, OTHER_END};
-use ipa_tests::{FakeIronic, Host, machine};
+use ipa_tests::{FakeIronic, Host, PluginDir, machine};
+use serde_json::json;
 
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The machine's own address, where there is nothing but IPv6.
 const MACHINE_V6: &str = "fd09::2";
 /// Longest wait after a failed heartbeat, with what a busy machine adds.
@@ -89,6 +91,18 @@ async fn a_wall_clock_that_jumps_moves_no_heartbeat() {
     let last = host.log().lines().last().unwrap_or_default().to_owned();
     assert_ne!(last[..4], today[..4], "the log tells the wall clock's time, so that it did move: {last}");
     assert_eq!(host.terminate(), 0);
+}
+
+/// Without an address that Ironic could call there is no use in an agent; but it is looked for as long as a node is.
+#[test]
+fn without_an_address_to_advertise_the_agent_ends() {
+    let ironic = FakeIronic::start();
+    let flags = ["--network-interface", "no-such0", "--lookup-timeout", "0"];
+    let builder = Host::with(machine::describe(PluginDir::with_acme(), &json!({}))).with_ironic(&ironic.url());
+    let mut host = flags.iter().fold(builder, |builder, flag| builder.flag(flag)).launch();
+    assert_eq!(host.ended(PATIENCE).code(), Some(70), "{}", host.log());
+    assert!(host.log().contains("no address to advertise: the interface no-such0"), "{}", host.log());
+    assert_eq!(ironic.received(Api::Heartbeat).len(), 0);
 }
 
 /// A name that nobody knows is like a server that is not there.
