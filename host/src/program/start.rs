@@ -243,6 +243,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_happened_before_the_log_is_its_beginning() {
+        let root = machine(&[("media/cd/etc/ironic-python-agent.d/a.conf", "")]);
+        let told = told(root.path(), Media::Taken, &[]).await.expect("valid");
+        let log = told.logging().ring().text();
+        let line = log.lines().find(|line| line.contains("virtual media: ") && line.contains("copied 1 files"));
+        assert!(line.is_some_and(|line| line.contains(" INFO ")), "{log}");
+    }
+
+    #[tokio::test]
     async fn a_configuration_that_cannot_be_copied_ends_the_start() {
         let root =
             machine(&[("media/cd/etc/ironic-python-agent.d/a.conf", ""), ("etc/ironic-python-agent.d", "a file")]);
