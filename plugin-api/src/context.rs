@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::command::{Command, CommandOutput};
@@ -151,6 +152,28 @@ impl<'a> Cx<'a> {
         command.run(self)
     }
 
+    /// Gets a page from a web server, whatever its status: at most `limit` bytes of text (the host allows 16 MiB), within
+    /// `deadline` and the time that the call has left. Certificates are checked as the agent's options say, redirects are
+    /// followed to `http` and `https` and never out of TLS. An address must hold no password.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use ipa_plugin_api::prelude::*;
+    /// # fn newest(cx: &Cx) -> HwResult<String> {
+    /// let page = cx.http_get("https://firmware.example/acme/newest", 1024, Duration::from_secs(30))?.check()?;
+    /// # Ok(
+    /// page.text.trim().to_owned()
+    /// # )
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `CommandExecutionError`: there was no whole text in time; it says why.
+    pub fn http_get(&self, url: &str, limit: usize, deadline: Duration) -> HwResult<Page> {
+        let deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        self.host("http_get", &json!({"url": url, "limit": limit, "deadline_ms": deadline}))
+    }
+
     /// Adds a text to the logs that go to Ironic under `name`; for use in `collect_system_logs`.
     pub fn attach_log(&self, name: &str, text: &str) -> HwResult<()> {
         self.host("attach_log", &json!({"name": name, "text": text}))
@@ -176,6 +199,31 @@ impl<'a> Cx<'a> {
     /// sisters.
     pub fn declared_steps(&self, kind: StepKind) -> Vec<Step> {
         self.spec.steps(kind)
+    }
+}
+
+/// What a web server answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub text: String,
+}
+
+impl Page {
+    /// The page if the server says that all is well.
+    ///
+    /// # Errors
+    /// `CommandExecutionError` for any status but 200 to 299, with the beginning of the text.
+    pub fn check(self) -> HwResult<Self> {
+        match self.status {
+            200..=299 => Ok(self),
+            status => {
+                let beginning: String = self.text.chars().take(200).collect();
+                Err(HwError::command_execution(format!("the server answered {status}: {beginning}")))
+            }
+        }
     }
 }
 
@@ -226,5 +274,18 @@ mod tests {
         let host = FakeHost::new();
         assert_eq!(Cx::new(&host, 1, &SPEC).node_for_root_device(true).expect("answered"), None);
         assert!(!host.was_refreshed(), "before the lookup there is nothing to look up again");
+    }
+
+    #[test]
+    fn a_page_is_found_small_enough_and_well() {
+        let host = FakeHost::new().page("http://a/x", 200, "12345").page("http://a/gone", 404, "not here");
+        let cx = Cx::new(&host, 1, &SPEC);
+        let get = |url: &str, limit: usize| cx.http_get(url, limit, Duration::from_secs(5));
+        assert_eq!(get("http://a/x", 5).and_then(Page::check).expect("there").text, "12345");
+        let gone = get("http://a/gone", 100).expect("an answer");
+        assert_eq!(gone.check().expect_err("gone").details(), "the server answered 404: not here");
+        for (url, limit, says) in [("http://a/x", 4, "larger than 4 bytes"), ("http://b", 9, "no such server")] {
+            assert!(get(url, limit).expect_err("no page").details().contains(says), "{url}");
+        }
     }
 }

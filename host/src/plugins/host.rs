@@ -9,6 +9,7 @@ use slog::Logger;
 
 use super::manager::Manager;
 use super::options::Options;
+use crate::ironic::TlsSource;
 use crate::managers::NodeSource;
 use crate::process::Runner;
 
@@ -21,6 +22,7 @@ pub(crate) struct Host {
     ranked: OnceLock<Vec<Arc<Manager>>>,
     node: Mutex<Option<Value>>,
     node_source: OnceLock<NodeSource>,
+    tls: OnceLock<TlsSource>,
     next_call: AtomicU64,
 }
 
@@ -35,6 +37,7 @@ impl Host {
             ranked: OnceLock::new(),
             node: Mutex::default(),
             node_source: OnceLock::new(),
+            tls: OnceLock::new(),
             next_call,
         }
     }
@@ -74,6 +77,16 @@ impl Host {
     /// Makes known who can be asked for the node. The first one stays.
     pub(crate) fn set_node_source(&self, source: NodeSource) {
         let _ = self.node_source.set(source);
+    }
+
+    /// How servers are spoken to over TLS; none where nothing may be fetched.
+    pub(crate) fn tls(&self) -> Option<&TlsSource> {
+        self.tls.get()
+    }
+
+    /// Makes known how servers are spoken to. The first one stays.
+    pub(crate) fn set_tls(&self, tls: TlsSource) {
+        let _ = self.tls.set(tls);
     }
 
     fn lock_node(&self) -> MutexGuard<'_, Option<Value>> {

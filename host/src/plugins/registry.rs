@@ -22,6 +22,7 @@ use super::status::{self, LeftOut, Status};
 use super::strays::{self, Marked};
 use super::vet::{self, Vetted};
 use super::{rank, scan, text, trust};
+use crate::ironic::TlsSource;
 use crate::managers::{Answer, BoxFuture, CallContext, Managers, NodeSource};
 use crate::process::Runner;
 
@@ -93,6 +94,11 @@ impl Registry {
         }
         while ending.join_next().await.is_some() {}
         strays::end(&self.host.logger, Marked::ByThisHost).await;
+    }
+
+    /// Lets plugins fetch pages, with these TLS settings. The first ones stay.
+    pub fn fetch_with(&self, tls: TlsSource) {
+        self.host.set_tls(tls);
     }
 
     /// Lets plugins have the node looked up once more. The first source stays.

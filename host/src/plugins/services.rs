@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use ipa_plugin_api::error::{HwError, HwResult};
@@ -17,6 +17,7 @@ use super::dispatch::{self, After};
 use super::host::Host;
 use super::json;
 use super::scope::{Origin, Scope};
+use crate::ironic;
 use crate::managers::{ATTACHED_LOGS_LIMIT, Answer, BoxFuture};
 use crate::tls::self_signed::{self, Wish};
 
@@ -38,6 +39,7 @@ pub(crate) fn serve<'a>(
             "kernel_params" => Ok(json!(host.options.kernel_params)),
             "node" => Ok(host.node().unwrap_or_default()),
             "refresh_node" => Ok(refresh_node(host, scope).await),
+            "http_get" => http_get(host, scope, args).await,
             "self_signed_certificate" => self_signed_certificate(args).await,
             "attach_log" => attach_log(scope, args).await,
             "command_start" => scope.commands.start(&host.runner, scope, &args),
@@ -110,6 +112,30 @@ async fn refresh_node(host: &Host, scope: &Scope) -> Value {
     };
     warn!(host.logger, "the node could not be looked up again, what was known of it counts"; "error" => why);
     known
+}
+
+/// A page of a server: `{"status": 200, "text": "..."}`.
+async fn http_get(host: &Host, scope: &Scope, args: Value) -> HwResult<Value> {
+    #[derive(Deserialize)]
+    struct Wanted {
+        url: String,
+        limit: usize,
+        deadline_ms: u64,
+    }
+    let Wanted { url, limit, deadline_ms } =
+        Wanted::deserialize(args).map_err(|error| HwError::bad_arguments(format!("http_get: {error}")))?;
+    let tls = host.tls().ok_or_else(|| {
+        HwError::command_execution("http_get: nothing can be fetched before all managers are initialized")
+    })?;
+    let left = scope.expires.saturating_duration_since(Instant::now());
+    let fetched = ironic::fetch(&url, limit, Duration::from_millis(deadline_ms).min(left), tls);
+    tokio::select! {
+        page = fetched => match page {
+            Ok(ironic::Page { status, text }) => Ok(json!({"status": status, "text": text})),
+            Err(why) => Err(HwError::command_execution(format!("http_get: {why}"))),
+        },
+        () = scope.cancelled() => Err(HwError::cancelled("the call was cancelled")),
+    }
 }
 
 /// A key and a certificate for the agent's API: `{"certificate": PEM, "key": PEM}`.

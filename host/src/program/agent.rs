@@ -47,6 +47,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let clock = ClockOptions::of(config);
     power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
+    registry.fetch_with(session::tls(config, &log));
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: options.standalone,

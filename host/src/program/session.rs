@@ -269,7 +269,7 @@ pub(super) fn settings(config: &Arc<Config>, urls: Vec<Endpoint>, log: &Logger) 
 }
 
 /// Read when Ironic is first called over TLS: before the lookup, which may raise the lowest version for the server.
-fn tls(config: &Arc<Config>, log: &Logger) -> TlsSource {
+pub(super) fn tls(config: &Arc<Config>, log: &Logger) -> TlsSource {
     let (config, log) = (config.clone(), log.clone());
     Arc::new(move || {
         let options = ClientOptions {

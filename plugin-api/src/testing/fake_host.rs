@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::{Value, json};
 
 use crate::command::CommandOutput;
-use crate::context::Level;
+use crate::context::{Level, Page};
 use crate::error::{HwError, HwResult};
 use crate::reply::{RawReply, VALUE};
 use crate::services::HostServices;
@@ -44,6 +44,7 @@ pub struct FakeHost {
     refreshed: Option<Value>,
     is_refreshed: AtomicBool,
     answers: HashMap<String, HwResult<Value>>,
+    pages: HashMap<String, Page>,
     outputs: HashMap<Vec<String>, CommandOutput>,
     cancelled: AtomicBool,
     handles: AtomicU64,
@@ -112,6 +113,13 @@ impl FakeHost {
         self
     }
 
+    /// Sets what `http_get` finds at an address. Others cannot be reached.
+    #[must_use]
+    pub fn page(mut self, url: &str, status: u16, text: &str) -> Self {
+        self.pages.insert(url.to_owned(), Page { status, text: text.to_owned() });
+        self
+    }
+
     /// Cancels every call from now on.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
@@ -172,6 +180,17 @@ impl FakeHost {
                 let content = args["text"].as_str().map_or_else(|| format!("file:{}", text("path")), str::to_owned);
                 self.seen().attached.insert(text("name"), content);
                 Ok(Value::Null)
+            }
+            "http_get" => {
+                let (url, limit) = (text("url"), args["limit"].as_u64().unwrap_or_default());
+                let page = self.pages.get(&url).ok_or_else(|| {
+                    HwError::command_execution(format!("http_get: {url}: no such server on this fake host"))
+                })?;
+                if page.text.len() as u64 > limit {
+                    let why = format!("http_get: {url}: the answer is larger than {limit} bytes");
+                    return Err(HwError::command_execution(why));
+                }
+                Ok(json!(page))
             }
             "command_start" => self.start(args),
             "command_read" => self.read(args),
