@@ -10,6 +10,8 @@ pub const INTERFACE: &str = "test0";
 pub const ADDRESS_V4: &str = "10.9.0.1";
 /// Its IPv6 address.
 pub const ADDRESS_V6: &str = "fd09::1";
+/// Its address on its link alone, beside the kernel's.
+pub const ADDRESS_LINK: &str = "fe80::9";
 
 /// Runs the test of this name again, in a network namespace of its own, and panics if it fails there. Gives true to
 /// the one that runs in it; the other has nothing left to do.
@@ -44,6 +46,7 @@ fn set_up() {
         format!("link set {OTHER_END} up"),
         format!("address add {ADDRESS_V4}/24 dev {INTERFACE}"),
         format!("address add {ADDRESS_V6}/64 dev {INTERFACE} nodad"),
+        format!("address add {ADDRESS_LINK}/64 dev {INTERFACE} nodad"),
     ] {
         ip(&line);
     }

@@ -60,6 +60,10 @@ fn without_an_address_the_data_are_printed() {
     assert_eq!(failed.code, Some(70), "{failed:#?}");
     assert!(failed.json()["error"].as_str().is_some_and(|error| error.contains("magic")), "{failed:#?}");
     assert!(failed.stderr.contains("no collector is called magic"), "{failed:#?}");
+
+    let nobody = inspect(&["--daemon"]);
+    assert_eq!((nobody.code, nobody.stdout.as_str()), (Some(70), ""), "{nobody:#?}");
+    assert!(nobody.stderr.contains("--inspection-callback-url"), "{nobody:#?}");
 }
 
 #[test]

@@ -56,6 +56,8 @@ fn a_machine_with_nothing_but_ipv6_meets_ironic() {
     let beat = ironic.next(Api::Heartbeat);
     assert!(start.elapsed() < RECOVERY, "{:?}", start.elapsed());
     assert_eq!(beat.body["callback_url"], url);
+    // With the machine's network the cable goes, and both of its ends.
+    drop(ironic);
     assert_eq!(host.terminate(), 0);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipa_tests::fake_ironic::{Api, Fault, NODE};
 use ipa_tests::host::Builder;
-use ipa_tests::own_network::{self, ADDRESS_V4, ADDRESS_V6};
+use ipa_tests::own_network::{self, ADDRESS_LINK, ADDRESS_V4, ADDRESS_V6};
 use ipa_tests::responder::{Responder, Service};
 use ipa_tests::{FakeIronic, Host, PluginDir, processes};
 use rustix::process::Signal;
@@ -101,18 +101,25 @@ async fn without_an_address_an_ironic_is_used_if_there_is_one() {
     ironic.wait_for(Api::Heartbeat, 1);
 }
 
+/// At an address of the whole network, and at one of the link, which is reached through the interface of who said so.
 #[tokio::test]
 async fn ironic_is_found_by_ipv6() {
     if !own_network::enter("ironic_is_found_by_ipv6") {
         return;
     }
     let ironic = FakeIronic::start_on("[::]:0");
-    let mut announced = service("baremetal", &ironic, &["protocol=http"]);
-    announced.addresses = addresses(&["::1", ADDRESS_V6]);
-    let _responder = Responder::announcing_by_ipv6(vec![announced]);
-    let host = agent("lookup_attempts = 5").flag("--api-url=mdns").start();
-    ironic.wait_for(Api::Heartbeat, 1);
-    host.log_line(&["found by multicast DNS", &format!("http://[{ADDRESS_V6}]:")]);
+    for (address, shown) in
+        [(ADDRESS_V6, format!("http://[{ADDRESS_V6}]:")), (ADDRESS_LINK, format!("http://[{ADDRESS_LINK}%"))]
+    {
+        let mut announced = service("baremetal", &ironic, &["protocol=http"]);
+        announced.addresses = addresses(&["::1", address]);
+        let _responder = Responder::announcing_by_ipv6(vec![announced]);
+        let beats = ironic.received(Api::Heartbeat).len();
+        ironic.forget_agent();
+        let host = agent("lookup_attempts = 5").flag("--api-url=mdns").flag("--advertise-host=fd09::1").start();
+        host.log_line(&["found by multicast DNS", &shown]);
+        ironic.wait_for(Api::Heartbeat, beats + 1);
+    }
 }
 
 #[tokio::test]

@@ -367,6 +367,8 @@ impl Answerer for Candidate<'_> {
         Box::pin(async move {
             let result = self.manager.ask(self.host, self.origin, method, args).await;
             let logger = &self.host.logger;
+            // What a command asks for is logged with the command; what a plugin asks for may be kept by that plugin.
+            let is_told = self.origin.parent.is_none();
             match &result {
                 Err(AskError::Hardware(error)) => match error.kind() {
                     ErrorKind::Absent | ErrorKind::Incompatible => {
@@ -375,8 +377,10 @@ impl Answerer for Candidate<'_> {
                     ErrorKind::Configuration => {
                         error!(logger, "configuration error in manager {}: {error}", self.name(); "method" => method);
                     }
+                    _ if is_told => debug!(logger, "manager {} failed in {method}: {error}", self.name()),
                     _ => warn!(logger, "manager {} failed in {method}: {error}", self.name()),
                 },
+                Err(AskError::Unavailable(error)) if is_told => debug!(logger, "{method}: {error}"),
                 Err(AskError::Unavailable(error)) => warn!(logger, "{method}: {error}"),
                 Ok(_) => debug!(logger, "manager {} answered {method}", self.name()),
             }

@@ -66,10 +66,18 @@ async fn inspect(agent: &Arc<Agent>, told: &Told, daemon: bool) -> Result<(), Fa
     }
     let urls = session::endpoints("api_url", config.api_url().as_deref())?;
     let inspection = Plan::new(told, &urls)?.settle(agent.logging()).await?;
-    let Some(inspection) = inspection else { return print(agent, told).await };
+    let repeated = daemon || config.introspection_daemon();
+    let Some(inspection) = inspection else {
+        if repeated {
+            return Err(Failure::new(
+                "nobody is named who would take the data; give --inspection-callback-url".to_owned(),
+            ));
+        }
+        return print(agent, told).await;
+    };
     let client = Client::new(session::settings(config, urls, log), log.clone());
     let once = || async { inspection.run(agent, &client).await };
-    if !daemon && !config.introspection_daemon() {
+    if !repeated {
         return once().await.map(drop).map_err(|error| Failure::new(error.to_string()));
     }
     repeat(config.introspection_daemon_post_interval(), log, once)
