@@ -103,7 +103,7 @@ fn without_an_address_to_advertise_the_agent_ends() {
     let builder = Host::with(machine::describe(PluginDir::with_acme(), &json!({}))).with_ironic(&ironic.url());
     let mut host = flags.iter().fold(builder, |builder, flag| builder.flag(flag)).launch();
     assert_eq!(host.ended(PATIENCE).code(), Some(70), "{}", host.log());
-    assert!(host.log().contains("no address to advertise: the interface no-such0"), "{}", host.log());
+    host.log_line(&["no address to advertise: the interface no-such0"]);
     assert_eq!(ironic.received(Api::Heartbeat).len(), 0);
 }
 
