@@ -45,6 +45,13 @@ pub fn panic_abort() -> PathBuf {
     existing(target_dir().join("abort/examples/libpanic_abort.so"))
 }
 
+/// The program `ipa-load`.
+pub fn load_tool() -> PathBuf {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| cargo(&["build", "--package", "ipa-load"]));
+    existing(profile_dir().join("ipa-load"))
+}
+
 /// The workspace's root.
 pub fn workspace() -> &'static Path {
     // `tests` is a folder of the workspace.

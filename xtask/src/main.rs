@@ -4,6 +4,7 @@ mod bench;
 mod failure;
 mod host;
 mod http;
+mod load;
 mod parity;
 mod process;
 mod repo;
@@ -28,6 +29,8 @@ enum Command {
     Parity,
     /// Measures the agent beside the Python agent.
     Bench(bench::Options),
+    /// Lets many simulated agents send heartbeats to a real Ironic and shows how evenly they come.
+    Load(load::Options),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Parity => parity::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Load(options) => load::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,12 +2,30 @@
 
 use std::path::Path;
 
+/// What tests want different of an Ironic of their own.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// What agents hear in the lookup, in seconds: they beat within 0.3 to 0.6 of it, but never twice within five seconds
+    /// after a failure.
+    pub heartbeat_timeout_s: u32,
+    /// Debug records in its log, which take it a good part of its time.
+    pub debug: bool,
+}
+
+impl Default for Setup {
+    /// For few agents, which are to be heard of soon.
+    fn default() -> Self {
+        Self { heartbeat_timeout_s: 9, debug: true }
+    }
+}
+
 /// The configuration of a standalone Ironic whose API listens on a port of the loopback interface.
 ///
 /// What keeps a ramdisk out stays as it comes: tokens, TLS 1.3 on both sides, lookups only in waiting states. Power is
 /// pretended, so that no machine is touched; the interfaces that speak to the agent or write its kernel line are real.
-pub(super) fn ironic_conf(home: &Path, port: u16) -> String {
+pub(super) fn ironic_conf(home: &Path, port: u16, setup: Setup) -> String {
     let home = home.display();
+    let Setup { heartbeat_timeout_s, debug } = setup;
     format!(
         "\
 [DEFAULT]
@@ -15,7 +33,7 @@ rpc_transport = none
 auth_strategy = noauth
 host = tests
 my_ip = 127.0.0.1
-debug = true
+debug = {debug}
 log_file = {home}/ironic.log
 tempdir = {home}
 state_path = {home}
@@ -43,8 +61,7 @@ api_workers = 1
 enable_ssl_api = true
 cert_file = {home}/api.pem
 key_file = {home}/api.key
-# The agent hears of it in the lookup and beats within 0.3 to 0.6 of it, but never twice within five seconds.
-ramdisk_heartbeat_timeout = 9
+ramdisk_heartbeat_timeout = {heartbeat_timeout_s}
 [conductor]
 file_url_allowed_paths = {home}/ramdisk
 # Nothing is to happen by itself between two steps of a test.

@@ -13,6 +13,7 @@ mod config;
 mod machine;
 mod node;
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use crate::{artifacts, processes};
 
 pub use api::Api;
+pub use config::Setup;
 pub use machine::{Asked, Machine, interface};
 pub use node::Node;
 pub use reqwest::Method;
@@ -53,7 +55,35 @@ impl Ironic {
     /// There is no environment with Ironic, or it does not come up.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<Ironic, String>> = OnceLock::new();
-        SHARED.get_or_init(Self::start).as_ref().unwrap_or_else(|why| panic!("{why}"))
+        SHARED.get_or_init(|| Self::start(Setup::default())).as_ref().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// One for a single test, ended when dropped.
+    ///
+    /// # Panics
+    /// As [`shared`](Self::shared).
+    pub fn of_its_own(setup: Setup) -> Self {
+        Self::start(setup).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Enrols nodes that wait for agents, straight in its database, and gives the file with the MAC address and the
+    /// agent token of each, one node a line.
+    ///
+    /// # Panics
+    /// It refuses one.
+    pub fn enrol_many(&self, count: u16) -> PathBuf {
+        let nodes = self.home.join("nodes");
+        let mut command = Command::new(python().expect("the one it was started with"));
+        command
+            .arg(script("enrol.py"))
+            .arg(&self.home)
+            .arg(count.to_string())
+            .stdin(Stdio::null())
+            .stdout(File::create(&nodes).expect("our own directory"))
+            .stderr(File::create(self.home.join("enrol.output")).expect("our own directory"));
+        let status = processes::spawn_untagged(&mut command).wait().expect("a child can be waited for");
+        assert!(status.success(), "enrolling {count} nodes: {status}\n{}", tail(&self.home.join("enrol.output")));
+        nodes
     }
 
     /// Its API.
@@ -93,14 +123,12 @@ impl Ironic {
         tail(&self.home.join("ironic.log"))
     }
 
-    fn start() -> Result<Self, String> {
-        let python = std::env::var_os(PYTHON).ok_or_else(|| {
-            format!("{PYTHON} must name the Python of an environment with Ironic; `cargo xtask test` makes one")
-        })?;
+    fn start(setup: Setup) -> Result<Self, String> {
+        let python = python()?;
         // The launcher removes it: nothing of a static is dropped.
         let home = tempfile::Builder::new().prefix("ipa-ironic-").tempdir().expect("a temporary directory").keep();
         let port = free_port();
-        fs::write(home.join("ironic.conf"), config::ironic_conf(&home, port)).expect("our own directory");
+        fs::write(home.join("ironic.conf"), config::ironic_conf(&home, port, setup)).expect("our own directory");
         for name in ["http", "ramdisk"] {
             fs::create_dir(home.join(name)).expect("our own directory");
         }
@@ -109,7 +137,7 @@ impl Ironic {
         }
         let mut command = Command::new(python);
         command
-            .arg(artifacts::workspace().join("tests/src/real_ironic/serve.py"))
+            .arg(script("serve.py"))
             .arg(&home)
             // It cleans up, so a signal from the terminal must not end it first.
             .process_group(0)
@@ -122,6 +150,17 @@ impl Ironic {
         let api = Api::new(&format!("https://127.0.0.1:{port}"), &home.join("ca.pem"));
         Ok(Self { home, api, _life: life })
     }
+}
+
+fn python() -> Result<OsString, String> {
+    std::env::var_os(PYTHON).ok_or_else(|| {
+        format!("{PYTHON} must name the Python of an environment with Ironic; `cargo xtask test` makes one")
+    })
+}
+
+/// A program of ours for that Python.
+fn script(name: &str) -> PathBuf {
+    artifacts::workspace().join("tests/src/real_ironic").join(name)
 }
 
 /// A port of the loopback interface that nothing listens on now. Nothing else here takes ports by number.
