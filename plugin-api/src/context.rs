@@ -185,7 +185,7 @@ impl<'a> Cx<'a> {
     }
 
     /// Calls any service of the host by name. Use it for services that this version of the crate does not know; an
-    /// older host answers with [`ErrorKind::Absent`](crate::error::ErrorKind::Absent).
+    /// older host answers with [`ErrorKind::Absent`].
     pub fn host<R: DeserializeOwned>(&self, service: &str, args: &Value) -> HwResult<R> {
         let reply = self.services.host_call(self.call, service, &args.to_string());
         if reply.code != VALUE {
