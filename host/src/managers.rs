@@ -23,6 +23,9 @@ pub const ATTACHED_LOGS_LIMIT: usize = 64 * 1024 * 1024;
 /// Longest progress message, in bytes; the rest is cut.
 pub const PROGRESS_MESSAGE_LIMIT: usize = 512;
 
+/// Asks Ironic, for so long at most, for the node as it is now. The text of an error says why there is no answer.
+pub type NodeSource = Box<dyn Fn(Duration) -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
+
 /// What one manager answered when all were asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::command::{Command, CommandOutput};
-use crate::error::{HwError, HwResult};
+use crate::error::{ErrorKind, HwError, HwResult};
 use crate::reply::VALUE;
 use crate::services::HostServices;
 use crate::spec::ManifestSpec;
@@ -113,10 +114,64 @@ impl<'a> Cx<'a> {
         self.host("node", &json!({}))
     }
 
+    /// The node as Ironic describes it now, for what may have changed since the lookup. Takes as long as Ironic lets it
+    /// wait, up to half of the time that the call has left. Where Ironic cannot be asked or does not answer, the node is
+    /// as it was; the log says why.
+    ///
+    /// # Errors
+    /// The host is older than this service.
+    pub fn refresh_node(&self) -> HwResult<Option<Value>> {
+        self.host("refresh_node", &json!({}))
+    }
+
+    /// The node for a choice of the root device: with `permit_refresh` it is looked up again if it has no hints at which
+    /// disk that is, since an operator may have given some while the ramdisk booted.
+    ///
+    /// # Errors
+    /// The host does not answer.
+    pub fn node_for_root_device(&self, permit_refresh: bool) -> HwResult<Option<Value>> {
+        let node = self.node()?;
+        let is_without = |node: &Value| {
+            let hints = ["instance_info", "properties"].map(|part| &node[part]["root_device"]);
+            // What counts as none in Python.
+            let none = [json!(null), json!({}), json!([]), json!(""), json!(false)];
+            hints.iter().all(|hints| none.contains(hints))
+        };
+        match &node {
+            Some(known) if permit_refresh && is_without(known) => match self.refresh_node() {
+                Err(error) if error.kind() == ErrorKind::Absent => Ok(node),
+                refreshed => refreshed,
+            },
+            _ => Ok(node),
+        }
+    }
+
     /// Runs a program to its end. The host starts it without a shell, kills it with all its children once the
     /// deadline passes or the call ends, and gives its lines as they come.
     pub fn run(&self, command: &mut Command<'_>) -> HwResult<CommandOutput> {
         command.run(self)
+    }
+
+    /// Gets a page from a web server, whatever its status: at most `limit` bytes of text (the host allows 16 MiB), within
+    /// `deadline` and the time that the call has left. Certificates are checked as the agent's options say, redirects are
+    /// followed to `http` and `https` and never out of TLS. An address must hold no password.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use ipa_plugin_api::prelude::*;
+    /// # fn newest(cx: &Cx) -> HwResult<String> {
+    /// let page = cx.http_get("https://firmware.example/acme/newest", 1024, Duration::from_secs(30))?.check()?;
+    /// # Ok(
+    /// page.text.trim().to_owned()
+    /// # )
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `CommandExecutionError`: there was no whole text in time; it says why.
+    pub fn http_get(&self, url: &str, limit: usize, deadline: Duration) -> HwResult<Page> {
+        let deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        self.host("http_get", &json!({"url": url, "limit": limit, "deadline_ms": deadline}))
     }
 
     /// Adds a text to the logs that go to Ironic under `name`; for use in `collect_system_logs`.
@@ -130,7 +185,7 @@ impl<'a> Cx<'a> {
     }
 
     /// Calls any service of the host by name. Use it for services that this version of the crate does not know; an
-    /// older host answers with [`ErrorKind::Absent`](crate::error::ErrorKind::Absent).
+    /// older host answers with [`ErrorKind::Absent`].
     pub fn host<R: DeserializeOwned>(&self, service: &str, args: &Value) -> HwResult<R> {
         let reply = self.services.host_call(self.call, service, &args.to_string());
         if reply.code != VALUE {
@@ -147,11 +202,90 @@ impl<'a> Cx<'a> {
     }
 }
 
+/// What a web server answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub text: String,
+}
+
+impl Page {
+    /// The page if the server says that all is well.
+    ///
+    /// # Errors
+    /// `CommandExecutionError` for any status but 200 to 299, with the beginning of the text.
+    pub fn check(self) -> HwResult<Self> {
+        match self.status {
+            200..=299 => Ok(self),
+            status => {
+                let beginning: String = self.text.chars().take(200).collect();
+                Err(HwError::command_execution(format!("the server answered {status}: {beginning}")))
+            }
+        }
+    }
+}
+
 /// Arguments as a JSON object; a unit or null means none.
 fn to_args(args: impl Serialize) -> HwResult<Value> {
     match serde_json::to_value(args)? {
         Value::Null => Ok(json!({})),
         object @ Value::Object(_) => Ok(object),
         other => Err(HwError::bad_arguments(format!("arguments must be a JSON object, not {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeHost;
+
+    static SPEC: ManifestSpec = ManifestSpec {
+        name: "acme",
+        class_name: "Acme",
+        version: "1.0.0",
+        panic: "unwind",
+        methods: &[],
+        dynamic: false,
+        clean_steps: &[],
+        deploy_steps: &[],
+        service_steps: &[],
+        tools: &[],
+    };
+
+    #[test]
+    fn only_a_node_without_hints_is_looked_up_again() {
+        let hinted = json!({"instance_info": {}, "properties": {"root_device": {"name": "/dev/sdb"}}});
+        let by_instance = json!({"instance_info": {"root_device": {"size": 8}}, "properties": {}});
+        let emptied = json!({"instance_info": {}, "properties": {"root_device": {}}});
+        for (known, permitted, asks) in [
+            (json!({"properties": {}}), true, true),
+            (emptied, true, true),
+            (json!({"properties": {}}), false, false),
+            (hinted.clone(), true, false),
+            (by_instance, true, false),
+        ] {
+            let host = FakeHost::new().node(known.clone()).refreshed_node(hinted.clone());
+            let node = Cx::new(&host, 1, &SPEC).node_for_root_device(permitted).expect("answered");
+            assert_eq!(host.was_refreshed(), asks, "{known}");
+            assert_eq!(node, Some(if asks { hinted.clone() } else { known }));
+        }
+        let host = FakeHost::new();
+        assert_eq!(Cx::new(&host, 1, &SPEC).node_for_root_device(true).expect("answered"), None);
+        assert!(!host.was_refreshed(), "before the lookup there is nothing to look up again");
+    }
+
+    #[test]
+    fn a_page_is_found_small_enough_and_well() {
+        let host = FakeHost::new().page("http://a/x", 200, "12345").page("http://a/gone", 404, "not here");
+        let cx = Cx::new(&host, 1, &SPEC);
+        let get = |url: &str, limit: usize| cx.http_get(url, limit, Duration::from_secs(5));
+        assert_eq!(get("http://a/x", 5).and_then(Page::check).expect("there").text, "12345");
+        let gone = get("http://a/gone", 100).expect("an answer");
+        assert_eq!(gone.check().expect_err("gone").details(), "the server answered 404: not here");
+        for (url, limit, says) in [("http://a/x", 4, "larger than 4 bytes"), ("http://b", 9, "no such server")] {
+            assert!(get(url, limit).expect_err("no page").details().contains(says), "{url}");
+        }
     }
 }

@@ -42,8 +42,8 @@
 //! * Methods run at the same time on several threads: several disks are erased at once.
 //! * [`Cx`] is its way to the host: [log](Cx::log), [progress](Cx::progress), [cancellation](Cx::is_cancelled),
 //!   [other managers](Cx::dispatch), [the next manager](Cx::call_next) (what `super()` is in Python),
-//!   [configuration](Cx::config), [kernel parameters](Cx::kernel_params), [programs](Cx::run) with a deadline and live
-//!   lines, and [logs for Ironic](Cx::attach_log).
+//!   [configuration](Cx::config), [kernel parameters](Cx::kernel_params), [the node](Cx::node), [programs](Cx::run) with a
+//!   deadline and live lines, [pages of web servers](Cx::http_get), and [logs for Ironic](Cx::attach_log).
 //! * [`testing`] runs it without a host.
 //!
 //! # Versions

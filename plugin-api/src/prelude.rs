@@ -4,7 +4,7 @@ pub use serde::{Deserialize, Serialize};
 pub use serde_json::{Value, json};
 
 pub use crate::command::{Command, CommandOutput, Stream};
-pub use crate::context::{Cx, Level};
+pub use crate::context::{Cx, Level, Page};
 pub use crate::error::{ErrorKind, HwError, HwResult};
 pub use crate::export_manager;
 pub use crate::handlers::{NoArgs, StepArgs};

@@ -10,14 +10,11 @@ mod wire;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
 pub use self::answers::NODE;
@@ -104,17 +101,8 @@ impl FakeIronic {
         Self::bind(address, None)
     }
 
-    /// A server that speaks TLS and shows the certificate of these PEM files.
-    pub fn start_with_tls(certificate: &Path, key: &Path) -> Self {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).expect("readable").collect();
-        let key = PrivateKeyDer::from_pem_file(key).expect("a key");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the versions of the provider")
-            .with_no_client_auth()
-            .with_single_cert(chain.expect("certificates"), key)
-            .expect("a pair");
+    /// A server that speaks TLS.
+    pub fn start_with_tls(config: ServerConfig) -> Self {
         Self::bind("127.0.0.1:0", Some(Arc::new(config)))
     }
 
@@ -141,6 +129,11 @@ impl FakeIronic {
     /// Sets the seconds that lookups name as heartbeat timeout; 300 at first.
     pub fn set_heartbeat_timeout(&self, seconds: u32) {
         self.state().truth.heartbeat_timeout = seconds;
+    }
+
+    /// Makes this the node's properties.
+    pub fn set_properties(&self, properties: Value) {
+        self.state().truth.properties = properties;
     }
 
     /// Forgets the token it has given out and where the agent was, as Ironic does when it reboots a node.

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ pub struct Builder {
     standalone: bool,
     own_network: bool,
     port: u16,
+    everywhere: bool,
     inside: Vec<OsString>,
 }
 
@@ -84,6 +85,7 @@ impl Host {
             standalone: true,
             own_network: false,
             port: 0,
+            everywhere: false,
             inside: Vec::new(),
         }
     }
@@ -260,6 +262,27 @@ impl Builder {
         Self { port, ..self }
     }
 
+    /// Gives it an `/etc` and a `/run` of its own below `directory`, and takes from it whatever could harm this machine;
+    /// `tests/src/real_ironic/own-files` says how. The kernel line is the text of `cmdline` in there.
+    #[must_use]
+    pub fn with_own_files(self, directory: &Path) -> Self {
+        let own_files = artifacts::workspace().join("tests/src/real_ironic/own-files");
+        self.inside(&[own_files.as_os_str(), directory.as_os_str()])
+    }
+
+    /// Has it listen where it does by default. Only in a network of its own that is nobody else's place.
+    #[must_use]
+    pub fn listens_by_default(self) -> Self {
+        Self { everywhere: true, ..self }
+    }
+
+    /// Moves its wall clock by as many seconds as the file says, at any time.
+    #[must_use]
+    pub fn with_wall_clock(self, seconds: &Path) -> Self {
+        let library = artifacts::misbehaving("wall_clock").display().to_string();
+        self.variable("LD_PRELOAD", &library).variable("WALL_CLOCK", &seconds.display().to_string())
+    }
+
     /// Starts it by a program that becomes what its further arguments say.
     #[must_use]
     pub fn inside<S: AsRef<OsStr>>(mut self, program: &[S]) -> Self {
@@ -308,8 +331,11 @@ impl Builder {
         words.push(artifacts::host_binary().into_os_string());
         let mut command = Command::new(words.remove(0));
         command.args(words);
+        command.arg("run");
+        if !self.everywhere {
+            command.args(["--listen-host", "127.0.0.1", "--listen-port", &self.port.to_string()]);
+        }
         command
-            .args(["run", "--listen-host", "127.0.0.1", "--listen-port", &self.port.to_string()])
             .arg("--plugin-dir")
             .arg(self.plugins.path())
             .arg("--config-file")

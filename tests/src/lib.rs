@@ -4,7 +4,8 @@
 //! * [`plugin_dir`] makes plugin directories of them, [`broken_files`] adds files that are no plugins.
 //! * [`host`] starts a host and takes it down again, down to the last process.
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
-//! * [`fake_ironic`] is the server that the host looks its node up at.
+//! * [`fake_ironic`] is the server that the host looks its node up at, [`machine`] the machine that it knows,
+//!   [`certificates`] and [`tls`] are for where they speak TLS, [`tunnel`] is a proxy between them.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
@@ -15,16 +16,19 @@
 pub mod api_copies;
 pub mod artifacts;
 pub mod broken_files;
+pub mod certificates;
 pub mod client;
 pub mod fake_ironic;
 pub mod host;
+pub mod machine;
 pub mod own_network;
 pub mod plugin_dir;
 pub mod processes;
 pub mod program;
 pub mod real_ironic;
 pub mod responder;
-mod tls;
+pub mod tls;
+pub mod tunnel;
 
 pub use client::{Answer, Client};
 pub use fake_ironic::FakeIronic;

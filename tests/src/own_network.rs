@@ -29,18 +29,30 @@ pub fn enter(test: &str) -> bool {
     false
 }
 
+/// The other end of the cable, which can be given to a machine.
+pub const OTHER_END: &str = "test1";
+
+/// Puts the other end of the cable into the network namespace of a process.
+pub fn connect(process: u32) {
+    ip(&format!("link set {OTHER_END} netns {process}"));
+}
+
 /// A pair of interfaces with a cable between them, one with addresses.
 fn set_up() {
     for line in [
         "link set lo up".to_owned(),
-        format!("link add {INTERFACE} type veth peer name test1"),
+        format!("link add {INTERFACE} type veth peer name {OTHER_END}"),
         format!("link set {INTERFACE} up"),
-        "link set test1 up".to_owned(),
+        format!("link set {OTHER_END} up"),
         format!("address add {ADDRESS_V4}/24 dev {INTERFACE}"),
         format!("address add {ADDRESS_V6}/64 dev {INTERFACE} nodad"),
         format!("address add {ADDRESS_LINK}/64 dev {INTERFACE} nodad"),
     ] {
-        let status = Command::new("ip").args(line.split(' ')).status().expect("ip is installed");
-        assert!(status.success(), "ip {line}");
+        ip(&line);
     }
+}
+
+fn ip(line: &str) {
+    let status = Command::new("ip").args(line.split(' ')).status().expect("ip is installed");
+    assert!(status.success(), "ip {line}");
 }

@@ -14,11 +14,8 @@ use crate::config::spec::Kind;
 const LOGGING: &[(&str, Kind)] = &[
     ("log_config_append", Kind::Text),
     ("log_date_format", Kind::Text),
-    ("log_dir", Kind::Text),
-    ("log_file", Kind::Text),
     ("syslog_log_facility", Kind::Text),
     ("use_journal", Kind::Boolean),
-    ("use_json", Kind::Boolean),
     ("use_syslog", Kind::Boolean),
 ];
 

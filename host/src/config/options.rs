@@ -215,6 +215,12 @@ options! {
 
     /// Logs more
     debug: bool = Spec::boolean(false).kernel_first("ipa-debug");
+    /// File that gets the log as well
+    log_file: Option<PathBuf> = Spec::text();
+    /// Directory of log_file
+    log_dir: Option<PathBuf> = Spec::text();
+    /// Logs one JSON object a line
+    use_json: bool = Spec::boolean(false);
     /// Plugin files
     plugin_dir: PathBuf = Spec::text_or("/usr/lib/ipa/plugins").kernel("ipa-plugin-dir");
     /// Where plugins run

@@ -16,8 +16,6 @@ const LOGGING: &[&str] = &[
     "log_color",
     "log_config_append",
     "log_date_format",
-    "log_dir",
-    "log_file",
     "log_rotate_interval",
     "log_rotate_interval_type",
     "log_rotation_type",
@@ -34,7 +32,6 @@ const LOGGING: &[&str] = &[
     "rate_limit_interval",
     "syslog_log_facility",
     "use_journal",
-    "use_json",
     "use_stderr",
     "use_syslog",
 ];

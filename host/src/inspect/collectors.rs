@@ -7,7 +7,7 @@ use ipa_plugin_api::error::HwResult;
 use serde_json::{Map, Value, json};
 use slog::warn;
 
-use super::{Inspection, numa, pci};
+use super::{Inspection, dmi, numa, pci};
 use crate::agent::Agent;
 use crate::extensions;
 use crate::managers::{BoxFuture, CallContext, Managers};
@@ -42,6 +42,7 @@ pub(super) const COLLECTORS: &[(&str, Collector)] = &[
     ("pci-devices", |agent, _, collection| Box::pin(pci_devices(agent, collection))),
     ("numa-topology", |agent, _, collection| Box::pin(numa_topology(agent, collection))),
     ("extra-hardware", |agent, inspection, collection| Box::pin(extra_hardware(agent, inspection, collection))),
+    ("dmi-decode", |agent, _, collection| Box::pin(dmi_decode(agent, collection))),
     ("lldp", |agent, _, collection| Box::pin(method(agent, collection, "collect_lldp_data", "lldp_raw"))),
     ("usb-devices", |agent, _, collection| Box::pin(method(agent, collection, "get_usb_devices", "usb_devices"))),
 ];
@@ -143,6 +144,22 @@ async fn extra_hardware(
     match detected {
         Ok(detected) => {
             collection.data.insert("data".into(), detected);
+        }
+        Err(error) => collection.failures.push(error),
+    }
+    Ok(())
+}
+
+/// What the tool `dmidecode` prints. A text that cannot be read is no failure, as with the Python agent, and leaves the
+/// member empty.
+async fn dmi_decode(agent: &Arc<Agent>, collection: &mut Collection) -> Result<(), String> {
+    match dmi::collect(agent).await {
+        Ok(read) => {
+            let tables = read.unwrap_or_else(|why| {
+                warn!(agent.log(), "the output of dmidecode cannot be read"; "error" => why);
+                json!({})
+            });
+            collection.data.insert("dmi".into(), tables);
         }
         Err(error) => collection.failures.push(error),
     }

@@ -4,6 +4,7 @@
 //! together with what went wrong, and only then is the failure looked at.
 
 mod collectors;
+mod dmi;
 mod numa;
 mod pci;
 mod post;

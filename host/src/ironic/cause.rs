@@ -9,6 +9,9 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError};
 /// What libraries wrap around a cause, which tells nothing about it.
 const WRAPPERS: [&str; 2] = ["error sending request", "client error ("];
 
+/// What the TLS library says of a server that leaves.
+const HANDSHAKE_EOF: &str = "tls handshake eof";
+
 /// The cause at the bottom of an error, and the cure where one is known.
 pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
     let mut causes = Vec::new();
@@ -17,7 +20,10 @@ pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
         if let Some(text) = tls_error(cause).map(of_tls) {
             return text;
         }
-        let text = cause.to_string();
+        let mut text = cause.to_string();
+        if text == HANDSHAKE_EOF {
+            text = format!("{HANDSHAKE_EOF} (the server hung up while TLS began; does it speak TLS?)");
+        }
         // Some repeat the text of what they wrap.
         if causes.last().is_none_or(|last: &String| !last.ends_with(&text)) {
             causes.push(text);
@@ -47,6 +53,14 @@ fn of_tls(error: &TlsError) -> String {
         TlsError::AlertReceived(AlertDescription::CertificateRequired) => {
             Some("the server wants a client certificate; give it with certfile and keyfile".into())
         }
+        TlsError::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError,
+        ) => Some("the server does not accept the client certificate of certfile".into()),
         TlsError::InvalidMessage(_) => {
             Some("the server does not speak TLS; does the address begin with http://?".into())
         }
@@ -60,6 +74,11 @@ fn of_certificate(invalid: &CertificateError) -> Option<String> {
         CertificateError::UnknownIssuer => {
             Some("nobody who is trusted has signed it; name the file of its authority with cafile".into())
         }
+        CertificateError::BadSignature => Some(
+            "its signature is not that of the authority it names; perhaps another authority of the same name is in \
+             cafile: is that file older than the server's certificate?"
+                .into(),
+        ),
         // A certificate of an authority is used as a server's: a self-signed one, in practice.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             Some("it is signed by itself; name its file with cafile".into())
@@ -124,6 +143,8 @@ mod tests {
             (invalid(CertificateError::NotValidYet), "this machine's clock says 20"),
             (TlsError::AlertReceived(AlertDescription::ProtocolVersion), "tls_min_version"),
             (TlsError::AlertReceived(AlertDescription::CertificateRequired), "certfile and keyfile"),
+            (TlsError::AlertReceived(AlertDescription::UnknownCA), "does not accept the client certificate"),
+            (invalid(CertificateError::BadSignature), "older than the server's certificate"),
         ] {
             let text = sent(io::Error::other(io::Error::other(error)));
             assert!(text.starts_with("TLS: ") && text.contains(part), "{text}");

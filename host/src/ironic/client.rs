@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use serde_json::Value;
 use slog::{Logger, debug, info, warn};
 
@@ -178,7 +178,9 @@ impl Client {
     }
 
     fn template(&self, method: Method, body: Option<Bytes>, version: Option<ApiVersion>) -> Request {
-        let mut headers = self.headers.clone();
+        let json = HeaderValue::from_static("application/json");
+        let mut headers = vec![(CONTENT_TYPE, json.clone()), (ACCEPT, json)];
+        headers.extend(self.headers.iter().cloned());
         if let Some(Ok(value)) = version.map(|version| HeaderValue::from_str(&version.to_string())) {
             headers.push((API_VERSION, value));
         }

@@ -68,6 +68,11 @@ impl Endpoint {
         Some(Self { url, zone })
     }
 
+    /// True if it holds a user's name or password.
+    pub(super) fn has_user(&self) -> bool {
+        !self.url.username().is_empty() || self.url.password().is_some()
+    }
+
     /// True for `https`.
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "https"

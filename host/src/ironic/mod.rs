@@ -12,6 +12,7 @@ mod answer;
 mod cause;
 mod client;
 mod endpoint;
+mod fetch;
 mod heartbeat;
 mod legacy;
 mod lookup;
@@ -30,6 +31,7 @@ use slog::{Logger, info};
 pub(crate) use self::answer::{error_text, json};
 pub use self::client::{Client, Settings};
 pub use self::endpoint::Endpoint;
+pub(crate) use self::fetch::{Page, fetch};
 pub use self::heartbeat::{Announcement, Beat, run as keep_beating};
 pub use self::lookup::{Attempt, Pace, Subject, token_to_keep, until_found};
 pub(crate) use self::node::is_node_ident;
@@ -88,6 +90,11 @@ impl Ironic {
     /// True if the form of 2015 is spoken, which knows no tokens.
     fn is_old(&self) -> bool {
         self.is_old.load(Ordering::Relaxed)
+    }
+
+    /// True if the inventory may be a part of the question which node this is.
+    pub fn asks_with_inventory(&self) -> bool {
+        self.form != ApiForm::V1
     }
 
     /// True if the operator said so, not Ironic.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_ENCODING, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 
@@ -30,7 +30,7 @@ pub(super) struct Request {
     pub method: Method,
     /// JSON text, if there is a body.
     pub body: Option<Bytes>,
-    /// Headers beside those that every request has.
+    /// Headers beside those of the protocol itself.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Most bytes of an answer.
     pub limit: usize,
@@ -125,11 +125,7 @@ impl Transport {
     async fn send(&self, at: &Endpoint, request: &Request) -> Result<reqwest::Response, String> {
         let client = self.client(at)?;
         let mut message = client.request(request.method.clone(), at.url().clone());
-        let json = HeaderValue::from_static("application/json");
-        let mut headers: HeaderMap = request.headers.iter().cloned().collect();
-        headers.insert(CONTENT_TYPE, json.clone());
-        headers.insert(ACCEPT, json);
-        message = message.headers(headers);
+        message = message.headers(request.headers.iter().cloned().collect());
         if let Some(body) = &request.body {
             message = message.body(body.clone());
         }
@@ -184,7 +180,7 @@ async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, St
             "the answer is packed ({coding:?}), which was not asked for; is there a proxy in between?"
         ));
     }
-    let too_large = || format!("the answer is larger than {limit} bytes, which none of Ironic's is");
+    let too_large = || format!("the answer is larger than {limit} bytes");
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }

@@ -16,7 +16,7 @@ pub(super) fn format(record: &Record<'_>, values: &OwnedKVList) -> String {
     // Writing to a String cannot fail.
     let _ = write!(line, "{} {} ", humantime::format_rfc3339_millis(SystemTime::now()), record.level().as_str());
     let _ = write!(Escaped { line: &mut line, quoted: false }, "{}", record.msg());
-    let mut pairs = Pairs { pairs: Vec::new() };
+    let mut pairs = Pairs::default();
     let _ = record.kv().serialize(record, &mut pairs);
     let _ = values.serialize(record, &mut pairs);
     // slog hands over the newest pair first.
@@ -74,10 +74,8 @@ impl Write for Escaped<'_> {
                 '\r' => self.line.push_str("\\r"),
                 '\t' => self.line.push_str("\\t"),
                 '"' | '\\' if self.quoted => self.line.extend(['\\', character]),
-                '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{feff}' => {
-                    write!(self.line, "\\u{{{:x}}}", u32::from(character))?;
-                }
                 _ if character.is_control() => write!(self.line, "\\x{:02x}", u32::from(character))?,
+                _ if is_unprintable(character) => write!(self.line, "\\u{{{:x}}}", u32::from(character))?,
                 _ => self.line.push(character),
             }
         }
@@ -85,12 +83,35 @@ impl Write for Escaped<'_> {
     }
 }
 
+/// True for control characters, and those that reorder or break text.
+pub(super) fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
+}
+
 /// Collects key-value pairs. A value larger than a line is cut while it is formatted.
-struct Pairs {
+#[derive(Default)]
+pub(super) struct Pairs {
     pairs: Vec<(Key, String)>,
 }
 
-struct Bounded(String);
+impl Pairs {
+    /// The pairs, the newest first.
+    pub(super) fn into_pairs(self) -> Vec<(String, String)> {
+        self.pairs.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+    }
+}
+
+/// A text that is cut at the length of a line.
+#[derive(Default)]
+pub(super) struct Bounded(String);
+
+impl Bounded {
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+}
 
 impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -110,7 +131,7 @@ impl Write for Bounded {
 
 impl Serializer for Pairs {
     fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        let mut text = Bounded(String::new());
+        let mut text = Bounded::default();
         // A cut value is what the bound is for.
         let _ = text.write_fmt(*value);
         self.pairs.push((key, text.0));

@@ -1,4 +1,5 @@
-//! The log: one readable line a record on standard error, and the newest lines in memory for log collection.
+//! The log: one line a record on standard error and in a file, readable or JSON, and the newest lines in memory for log
+//! collection.
 //!
 //! ```text
 //! 2026-11-24T08:30:00.123Z INFO step completed step=erase_devices result="{\"a\": 1}"
@@ -8,16 +9,21 @@
 //! sequence, and tokens and passwords are masked.
 
 mod drain;
+mod file;
+mod json;
 mod line;
 mod mask;
 mod ring;
 
 use std::io::Write;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use slog::{Level, Logger, o};
+use slog::{Level, Logger, o, warn};
+
+use self::file::LogFile;
 
 pub use mask::mask_secrets;
 pub use ring::Ring;
@@ -28,12 +34,36 @@ pub struct Logging {
     log: Logger,
     ring: Arc<Ring>,
     level: Arc<AtomicUsize>,
+    file: Option<Arc<LogFile>>,
+}
+
+/// How the program logs.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// True if debug records are wanted.
+    pub debug: bool,
+    /// True if each line is a JSON object.
+    pub json: bool,
+    /// A file that gets the lines as well.
+    pub file: Option<PathBuf>,
 }
 
 impl Logging {
-    /// Logs to standard error.
-    pub fn to_stderr(debug: bool) -> Self {
-        Self::to(std::io::stderr, debug)
+    /// Logs to standard error, and to a file if there is one. A file that cannot be opened is warned about, since a
+    /// machine is of use without.
+    pub fn start(options: Options) -> Self {
+        let opened = options.file.map(|path| LogFile::open(path.clone()).map_err(|error| (path, error)));
+        let (file, failed) = match opened {
+            None => (None, None),
+            Some(Ok(file)) => (Some(Arc::new(file)), None),
+            Some(Err(failed)) => (None, Some(failed)),
+        };
+        let logging = Self::with(std::io::stderr, options.debug, options.json, file);
+        if let Some((path, error)) = failed {
+            warn!(logging.log(), "the log file cannot be opened, so the log is on standard error alone";
+                "file" => %path.display(), "error" => %error);
+        }
+        logging
     }
 
     /// Logs to whatever `open` gives for each line.
@@ -42,10 +72,18 @@ impl Logging {
         W: Write,
         F: Fn() -> W + Send + Sync + UnwindSafe + RefUnwindSafe + 'static,
     {
+        Self::with(open, debug, false, None)
+    }
+
+    fn with<W, F>(open: F, debug: bool, json: bool, file: Option<Arc<LogFile>>) -> Self
+    where
+        W: Write,
+        F: Fn() -> W + Send + Sync + UnwindSafe + RefUnwindSafe + 'static,
+    {
         let ring = Arc::new(Ring::default());
         let level = Arc::new(AtomicUsize::new(0));
-        let drain = drain::LineDrain::new(open, ring.clone(), level.clone());
-        let logging = Self { log: Logger::root(drain, o!()), ring, level };
+        let drain = drain::LineDrain { open, ring: ring.clone(), level: level.clone(), json, file: file.clone() };
+        let logging = Self { log: Logger::root(drain, o!()), ring, level, file };
         logging.set_debug(debug);
         logging
     }
@@ -58,6 +96,11 @@ impl Logging {
     /// The newest lines.
     pub fn ring(&self) -> &Arc<Ring> {
         &self.ring
+    }
+
+    /// The log file, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref().map(LogFile::path)
     }
 
     /// Switches debug records on or off, at any time.

@@ -166,6 +166,31 @@ mod tests {
     }
 
     #[test]
+    fn the_options_of_the_configuration_are_taken() {
+        let config = Config::default();
+        assert_eq!(StatsdOptions::of(&config), None, "nothing is sent unless somebody asks for it");
+        let lookup = |metrics: serde_json::Value| {
+            let answer = serde_json::json!({
+                "metrics": metrics, "metrics_statsd": {"statsd_host": "stats.example", "statsd_port": 9125},
+            });
+            assert!(config.take_lookup(answer.as_object().unwrap()).is_empty());
+            StatsdOptions::of(&config)
+        };
+        assert_eq!(lookup(serde_json::json!({"backend": "collector"})), None, "in memory they are anyway");
+        let options = lookup(serde_json::json!({
+            "backend": "statsd", "prepend_host": true, "prepend_host_reverse": false, "global_prefix": "fleet",
+        }));
+        let host_name = Some(rustix::system::uname().nodename().to_string_lossy().into_owned());
+        let (host, global_prefix) = ("stats.example".to_owned(), Some("fleet".to_owned()));
+        let expected = StatsdOptions { host, port: 9125, global_prefix, host_name, reverse_host_name: false };
+        assert_eq!(options, Some(expected));
+        let options =
+            lookup(serde_json::json!({"backend": "statsd", "prepend_host": false, "prepend_host_reverse": null}));
+        let options = options.expect("sent");
+        assert_eq!((options.host_name, options.reverse_host_name), (None, true), "null is the default");
+    }
+
+    #[test]
     fn names_have_prefix_and_host() {
         let mut options = options(1);
         assert_eq!(options.prefix(), "ironic_python_agent.api.app.");

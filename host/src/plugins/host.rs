@@ -9,6 +9,8 @@ use slog::Logger;
 
 use super::manager::Manager;
 use super::options::Options;
+use crate::ironic::TlsSource;
+use crate::managers::NodeSource;
 use crate::process::Runner;
 
 /// The plugin side of one agent.
@@ -19,6 +21,8 @@ pub(crate) struct Host {
     /// Set once, when all were evaluated; before, nothing can be dispatched.
     ranked: OnceLock<Vec<Arc<Manager>>>,
     node: Mutex<Option<Value>>,
+    node_source: OnceLock<NodeSource>,
+    tls: OnceLock<TlsSource>,
     next_call: AtomicU64,
 }
 
@@ -26,7 +30,16 @@ impl Host {
     pub(crate) fn new(options: Options, runner: Runner, logger: Logger) -> Self {
         // Call 0 is none.
         let next_call = AtomicU64::new(1);
-        Self { options, runner, logger, ranked: OnceLock::new(), node: Mutex::default(), next_call }
+        Self {
+            options,
+            runner,
+            logger,
+            ranked: OnceLock::new(),
+            node: Mutex::default(),
+            node_source: OnceLock::new(),
+            tls: OnceLock::new(),
+            next_call,
+        }
     }
 
     /// The managers in rank order; none before they were ranked.
@@ -54,6 +67,26 @@ impl Host {
         let other = known.as_ref().is_none_or(|known| known.get("uuid") != node.get("uuid"));
         *known = Some(node);
         other
+    }
+
+    /// Who can be asked for the node once more; none without Ironic.
+    pub(crate) fn node_source(&self) -> Option<&NodeSource> {
+        self.node_source.get()
+    }
+
+    /// Makes known who can be asked for the node. The first one stays.
+    pub(crate) fn set_node_source(&self, source: NodeSource) {
+        let _ = self.node_source.set(source);
+    }
+
+    /// How servers are spoken to over TLS; none where nothing may be fetched.
+    pub(crate) fn tls(&self) -> Option<&TlsSource> {
+        self.tls.get()
+    }
+
+    /// Makes known how servers are spoken to. The first one stays.
+    pub(crate) fn set_tls(&self, tls: TlsSource) {
+        let _ = self.tls.set(tls);
     }
 
     fn lock_node(&self) -> MutexGuard<'_, Option<Value>> {

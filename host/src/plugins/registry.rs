@@ -22,7 +22,8 @@ use super::status::{self, LeftOut, Status};
 use super::strays::{self, Marked};
 use super::vet::{self, Vetted};
 use super::{rank, scan, text, trust};
-use crate::managers::{Answer, BoxFuture, CallContext, Managers};
+use crate::ironic::TlsSource;
+use crate::managers::{Answer, BoxFuture, CallContext, Managers, NodeSource};
 use crate::process::Runner;
 
 /// Plugins of one directory, loaded, ranked and kept running.
@@ -93,6 +94,16 @@ impl Registry {
         }
         while ending.join_next().await.is_some() {}
         strays::end(&self.host.logger, Marked::ByThisHost).await;
+    }
+
+    /// Lets plugins fetch pages, with these TLS settings. The first ones stay.
+    pub fn fetch_with(&self, tls: TlsSource) {
+        self.host.set_tls(tls);
+    }
+
+    /// Lets plugins have the node looked up once more. The first source stays.
+    pub fn refresh_node_by(&self, source: NodeSource) {
+        self.host.set_node_source(source);
     }
 
     /// The managers and what was left out.

@@ -4,18 +4,20 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use ipa_plugin_api::error::{HwError, HwResult};
 use ipa_plugin_api::reply::{ABSENT, RawReply, VALUE};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use slog::{FnValue, Level, Logger, b, record};
+use slog::{FnValue, Level, Logger, b, info, record, warn};
 
 use super::dispatch::{self, After};
 use super::host::Host;
 use super::json;
 use super::scope::{Origin, Scope};
+use crate::ironic;
 use crate::managers::{ATTACHED_LOGS_LIMIT, Answer, BoxFuture};
 use crate::tls::self_signed::{self, Wish};
 
@@ -36,6 +38,8 @@ pub(crate) fn serve<'a>(
             "config" => Ok(host.options.section(&scope.manager)),
             "kernel_params" => Ok(json!(host.options.kernel_params)),
             "node" => Ok(host.node().unwrap_or_default()),
+            "refresh_node" => Ok(refresh_node(host, scope).await),
+            "http_get" => http_get(host, scope, args).await,
             "self_signed_certificate" => self_signed_certificate(args).await,
             "attach_log" => attach_log(scope, args).await,
             "command_start" => scope.commands.start(&host.runner, scope, &args),
@@ -84,6 +88,53 @@ async fn route(host: &Arc<Host>, scope: &Arc<Scope>, service: &str, args: Value)
             });
             Ok(Value::Array(listed.collect()))
         }
+    }
+}
+
+/// The node as Ironic has it now, or as it was known before if Ironic does not answer. Only half of the time that the call
+/// has left is spent on that, since it has something to do with the answer.
+async fn refresh_node(host: &Host, scope: &Scope) -> Value {
+    let known = host.node().unwrap_or_default();
+    let Some(source) = host.node_source() else { return known };
+    let limit = scope.expires.saturating_duration_since(Instant::now()) / 2;
+    info!(host.logger, "looking the node up again"; "asked_by" => &scope.manager, "method" => &scope.method);
+    let why = tokio::select! {
+        answer = source(limit) => match answer {
+            Ok(node) if node.get("uuid") == known.get("uuid") => {
+                host.set_node(node.clone());
+                return node;
+            }
+            Ok(node) => format!("Ironic says that it is another one now: {}", node["uuid"]),
+            Err(why) => why,
+        },
+        () = tokio::time::sleep(limit) => format!("no answer within {} s", limit.as_secs()),
+        () = scope.cancelled() => "the call was cancelled".to_owned(),
+    };
+    warn!(host.logger, "the node could not be looked up again, what was known of it counts"; "error" => why);
+    known
+}
+
+/// A page of a server: `{"status": 200, "text": "..."}`.
+async fn http_get(host: &Host, scope: &Scope, args: Value) -> HwResult<Value> {
+    #[derive(Deserialize)]
+    struct Wanted {
+        url: String,
+        limit: usize,
+        deadline_ms: u64,
+    }
+    let Wanted { url, limit, deadline_ms } =
+        Wanted::deserialize(args).map_err(|error| HwError::bad_arguments(format!("http_get: {error}")))?;
+    let tls = host.tls().ok_or_else(|| {
+        HwError::command_execution("http_get: nothing can be fetched before all managers are initialized")
+    })?;
+    let left = scope.expires.saturating_duration_since(Instant::now());
+    let fetched = ironic::fetch(&url, limit, Duration::from_millis(deadline_ms).min(left), tls);
+    tokio::select! {
+        page = fetched => match page {
+            Ok(ironic::Page { status, text }) => Ok(json!({"status": status, "text": text})),
+            Err(why) => Err(HwError::command_execution(format!("http_get: {why}"))),
+        },
+        () = scope.cancelled() => Err(HwError::cancelled("the call was cancelled")),
     }
 }
 

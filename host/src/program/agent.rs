@@ -47,6 +47,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let clock = ClockOptions::of(config);
     power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
     let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
+    registry.fetch_with(session::tls(config, &log));
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: options.standalone,
@@ -60,7 +61,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let agent = Agent::new(settings, registry.clone(), runner, logging);
     let control = control(&options, registry.clone(), &log).await;
 
-    let outcome = live(&agent, &told, &mut signals).await;
+    let outcome = live(&agent, &registry, &told, &mut signals).await;
     drop(control);
     registry.stop().await;
     info!(log, "ipa-host ends");
@@ -68,7 +69,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
 }
 
 /// From ready managers to the end: meets Ironic, serves the API, beats.
-async fn live(agent: &Arc<Agent>, told: &Told, signals: &mut Signals) -> Result<(), Failure> {
+async fn live(agent: &Arc<Agent>, registry: &Registry, told: &Told, signals: &mut Signals) -> Result<(), Failure> {
     let (log, config) = (agent.log(), told.config());
     if extensions::is_rescued(&agent.settings().root) {
         info!(log, "the machine is in rescue mode: the API is not served; the agent stays, not to be started again");
@@ -79,7 +80,7 @@ async fn live(agent: &Arc<Agent>, told: &Told, signals: &mut Signals) -> Result<
         session::take_node_info(agent, config);
         None
     } else {
-        Some(Session::plan(told, log)?)
+        Some(Arc::new(Session::plan(told, log)?))
     };
     let before = async {
         sleep(config.hardware_initialization_delay()).await;
@@ -96,6 +97,9 @@ async fn live(agent: &Arc<Agent>, told: &Told, signals: &mut Signals) -> Result<
         }
     };
 
+    if let (Some(session), Some(meeting)) = (&session, &meeting) {
+        session.answers_for_the_node(meeting, registry);
+    }
     // A lookup may have told where statistics go.
     if let Some(options) = StatsdOptions::of(config) {
         agent.requests().send_to(Statsd::start(options, log.clone()));

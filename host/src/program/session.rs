@@ -21,6 +21,7 @@ use crate::ironic::{
 };
 use crate::managers::CallContext;
 use crate::network::{self, Advertise, callback_url};
+use crate::plugins::Registry;
 use crate::tls::{ClientOptions, client_config};
 
 /// Wait before the address to advertise is looked for once more.
@@ -47,6 +48,13 @@ pub(super) struct Served {
     pub(super) certificate: Option<String>,
 }
 
+/// A lookup, as it can be repeated.
+#[derive(Debug, Clone)]
+struct Question {
+    subject: Subject,
+    inventory: Value,
+}
+
 /// What came of meeting Ironic.
 #[derive(Debug)]
 pub(super) struct Meeting {
@@ -56,6 +64,8 @@ pub(super) struct Meeting {
     pub(super) host: String,
     /// The version that Ironic speaks.
     pub(super) api_version: ApiVersion,
+    /// What it was asked.
+    question: Question,
 }
 
 impl Session {
@@ -117,7 +127,28 @@ impl Session {
             agent.waive_token();
         }
         let api_version = self.ironic.client().version().await.version;
-        Ok(Some(Meeting { found, host: self.address(agent).await?, api_version }))
+        let subject = Subject { node_uuid: Some(found.uuid.clone()), ..subject };
+        // Only an old Ironic is told the whole inventory, which may be large.
+        let inventory = if self.ironic.asks_with_inventory() { inventory } else { Value::Null };
+        let question = Question { subject, inventory };
+        Ok(Some(Meeting { found, host: self.address(agent).await?, api_version, question }))
+    }
+
+    /// Lets the managers have the node looked up again, by the client that found it, so that they see what was changed
+    /// since. Without time for a lookup they cannot.
+    pub(super) fn answers_for_the_node(self: &Arc<Self>, meeting: &Meeting, registry: &Registry) {
+        if self.pace.timeout.is_zero() || self.pace.interval.is_zero() {
+            return;
+        }
+        let (session, question) = (self.clone(), meeting.question.clone());
+        registry.refresh_node_by(Box::new(move |limit| {
+            let (session, question) = (session.clone(), question.clone());
+            Box::pin(async move {
+                let pace = Pace { timeout: session.pace.timeout.min(limit), ..session.pace };
+                let found = session.ironic.lookup(&question.subject, &question.inventory, pace, true).await?;
+                Ok(found.node)
+            })
+        }));
     }
 
     /// Where the agent is, for Ironic. The certificate is for this address.
@@ -238,7 +269,7 @@ pub(super) fn settings(config: &Arc<Config>, urls: Vec<Endpoint>, log: &Logger) 
 }
 
 /// Read when Ironic is first called over TLS: before the lookup, which may raise the lowest version for the server.
-fn tls(config: &Arc<Config>, log: &Logger) -> TlsSource {
+pub(super) fn tls(config: &Arc<Config>, log: &Logger) -> TlsSource {
     let (config, log) = (config.clone(), log.clone());
     Arc::new(move || {
         let options = ClientOptions {

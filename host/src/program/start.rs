@@ -11,13 +11,15 @@ use super::Failure;
 use crate::cli::{CommonOptions, config_table};
 use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Config, Flag, Sources};
-use crate::log::Logging;
+use crate::log::{self, Logging};
 use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
 use crate::process::{Runner, Spawner};
 use crate::vmedia::{self, VirtualMedia, VirtualMediaError};
 
 /// The manager that is shipped with the agent.
 const GENERIC_MANAGER: &str = "generic_hardware_manager";
+/// The file in `log_dir` where `log_file` names none.
+const LOG_NAME: &str = "ipa-host.log";
 
 /// What the program was told, from all sources.
 #[derive(Debug)]
@@ -84,7 +86,11 @@ impl Told {
 
     /// The log, as verbose as was asked for. What happened before is its first lines.
     pub(super) fn logging(&self) -> Logging {
-        let logging = Logging::to_stderr(self.config.debug());
+        let file = match (self.config.log_dir(), self.config.log_file()) {
+            (directory, Some(file)) => Some(directory.unwrap_or_default().join(file)),
+            (directory, None) => directory.map(|directory| directory.join(LOG_NAME)),
+        };
+        let logging = Logging::start(log::Options { debug: self.config.debug(), json: self.config.use_json(), file });
         for note in &self.notes {
             info!(logging.log(), "virtual media: {note}");
         }
@@ -234,6 +240,15 @@ mod tests {
         assert_eq!(told.config().agent_token().as_deref(), Some("token"));
         assert_eq!(told.plugins(true).kernel_params["ipa-listen-port"], "2", "plugins see the same");
         assert!(told.notes.iter().any(|note| note.contains("copied 1 files")), "{:?}", told.notes);
+    }
+
+    #[tokio::test]
+    async fn what_happened_before_the_log_is_its_beginning() {
+        let root = machine(&[("media/cd/etc/ironic-python-agent.d/a.conf", "")]);
+        let told = told(root.path(), Media::Taken, &[]).await.expect("valid");
+        let log = told.logging().ring().text();
+        let line = log.lines().find(|line| line.contains("virtual media: ") && line.contains("copied 1 files"));
+        assert!(line.is_some_and(|line| line.contains(" INFO ")), "{log}");
     }
 
     #[tokio::test]

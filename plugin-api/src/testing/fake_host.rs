@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::{Value, json};
 
 use crate::command::CommandOutput;
-use crate::context::Level;
+use crate::context::{Level, Page};
 use crate::error::{HwError, HwResult};
 use crate::reply::{RawReply, VALUE};
 use crate::services::HostServices;
@@ -41,7 +41,10 @@ pub struct FakeHost {
     section: Option<Value>,
     kernel_params: BTreeMap<String, String>,
     node: Option<Value>,
+    refreshed: Option<Value>,
+    is_refreshed: AtomicBool,
     answers: HashMap<String, HwResult<Value>>,
+    pages: HashMap<String, Page>,
     outputs: HashMap<Vec<String>, CommandOutput>,
     cancelled: AtomicBool,
     handles: AtomicU64,
@@ -84,6 +87,18 @@ impl FakeHost {
         self
     }
 
+    /// Sets what Ironic says of the node when it is asked once more; without, the node stays as it is.
+    #[must_use]
+    pub fn refreshed_node(mut self, node: Value) -> Self {
+        self.refreshed = Some(node);
+        self
+    }
+
+    /// True once the node was looked up again.
+    pub fn was_refreshed(&self) -> bool {
+        self.is_refreshed.load(Ordering::Relaxed)
+    }
+
     /// Sets what `dispatch` and `call_next` answer for a method. Others are absent.
     #[must_use]
     pub fn answer(mut self, method: &str, answer: HwResult<Value>) -> Self {
@@ -95,6 +110,13 @@ impl FakeHost {
     #[must_use]
     pub fn command(mut self, argv: &[&str], output: CommandOutput) -> Self {
         self.outputs.insert(argv.iter().map(|arg| (*arg).to_owned()).collect(), output);
+        self
+    }
+
+    /// Sets what `http_get` finds at an address. Others cannot be reached.
+    #[must_use]
+    pub fn page(mut self, url: &str, status: u16, text: &str) -> Self {
+        self.pages.insert(url.to_owned(), Page { status, text: text.to_owned() });
         self
     }
 
@@ -127,6 +149,10 @@ impl FakeHost {
         self.section.clone().unwrap_or_else(|| json!({}))
     }
 
+    fn known_node(&self) -> Option<&Value> {
+        self.refreshed.as_ref().filter(|_| self.was_refreshed()).or(self.node.as_ref())
+    }
+
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -145,11 +171,26 @@ impl FakeHost {
             }
             "config" => Ok(self.section()),
             "kernel_params" => Ok(json!(self.kernel_params)),
-            "node" => Ok(json!(self.node)),
+            "refresh_node" => {
+                self.is_refreshed.store(true, Ordering::Relaxed);
+                Ok(json!(self.known_node()))
+            }
+            "node" => Ok(json!(self.known_node())),
             "attach_log" => {
                 let content = args["text"].as_str().map_or_else(|| format!("file:{}", text("path")), str::to_owned);
                 self.seen().attached.insert(text("name"), content);
                 Ok(Value::Null)
+            }
+            "http_get" => {
+                let (url, limit) = (text("url"), args["limit"].as_u64().unwrap_or_default());
+                let page = self.pages.get(&url).ok_or_else(|| {
+                    HwError::command_execution(format!("http_get: {url}: no such server on this fake host"))
+                })?;
+                if page.text.len() as u64 > limit {
+                    let why = format!("http_get: {url}: the answer is larger than {limit} bytes");
+                    return Err(HwError::command_execution(why));
+                }
+                Ok(json!(page))
             }
             "command_start" => self.start(args),
             "command_read" => self.read(args),

@@ -1,14 +1,19 @@
 //! What the generic manager adds to a collection of logs: the state of the machine as the usual tools and udev tell it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ipa_plugin_api::prelude::*;
 
 use crate::root::Root;
 
 /// Longest time for one tool. Whoever collects logs waits for all of them, and one that hangs is part of the trouble.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Longest time for all tools. Ironic waits a minute for the whole collection.
+const TOTAL: Duration = Duration::from_secs(40);
+/// How many tools run at the same time.
+const AT_ONCE: usize = 4;
 /// Most block devices whose properties are told.
 const DEVICES: usize = 4096;
 
@@ -31,21 +36,49 @@ const COMMANDS: [(&str, &[&str]); 13] = [
 
 /// Attaches all of it. A tool that is missing or fails is left out, as on every machine some do.
 pub fn collect(root: &Root, cx: &Cx<'_>) -> HwResult<()> {
-    for (name, argv) in COMMANDS {
-        if cx.is_cancelled() {
-            return Err(HwError::cancelled("the collection of logs was cancelled"));
-        }
-        let (program, args) = (argv[0], &argv[1..]);
-        let mut command = Command::new(program).args(args.iter().copied()).deadline(DEADLINE);
-        match cx.run(&mut command).and_then(CommandOutput::check) {
-            Ok(output) => attach(cx, name, &output.stdout),
-            Err(error) => cx.log(Level::Debug, "a log was left out", &[("log", &name), ("error", &error.details())]),
-        }
+    run_all(cx, Instant::now() + TOTAL);
+    if cx.is_cancelled() {
+        return Err(HwError::cancelled("the collection of logs was cancelled"));
     }
     for (device, properties) in udev(root) {
         attach(cx, &format!("udev/{device}"), &json!(properties).to_string());
     }
     Ok(())
+}
+
+/// Runs the tools, some at a time. What they print is attached as it comes, so that a later trouble spoils nothing.
+fn run_all(cx: &Cx<'_>, end: Instant) {
+    let queue = Mutex::new(COMMANDS.iter());
+    let work = || {
+        while !cx.is_cancelled() {
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((name, argv)) = next else { return };
+            match run(cx, argv, end) {
+                Ok(output) => attach(cx, name, &output.stdout),
+                Err(error) => {
+                    // A tool that is missing is no trouble, one that takes too long is.
+                    let level = if Instant::now() < end { Level::Debug } else { Level::Warning };
+                    cx.log(level, "a log was left out", &[("log", name), ("error", &error.details())]);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..AT_ONCE {
+            // Without further threads the first does it all.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
+    });
+}
+
+fn run(cx: &Cx<'_>, argv: &[&str], end: Instant) -> HwResult<CommandOutput> {
+    let left = end.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(HwError::command_execution("the other tools took all the time"));
+    }
+    let mut command = Command::new(argv[0]).args(argv[1..].iter().copied()).deadline(DEADLINE.min(left));
+    cx.run(&mut command).and_then(CommandOutput::check)
 }
 
 /// A collection that is full still holds what came before.
@@ -92,7 +125,11 @@ fn udev(root: &Root) -> Vec<(String, BTreeMap<String, String>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Condvar;
+
     use ipa_plugin_api::export::Export;
+    use ipa_plugin_api::reply::RawReply;
+    use ipa_plugin_api::services::HostServices;
     use ipa_plugin_api::testing::{FakeHost, output};
 
     use super::*;
@@ -122,6 +159,57 @@ mod tests {
         );
         assert_eq!(host.commands_run().len(), COMMANDS.len());
         assert_eq!(host.log_records().len(), COMMANDS.len() - 1, "each one left out is told");
+    }
+
+    /// A host whose programs end once so many of them run.
+    struct Gate {
+        host: FakeHost,
+        running: Mutex<usize>,
+        came: Condvar,
+        wanted: usize,
+    }
+
+    impl HostServices for Gate {
+        fn log(&self, call: u64, level: u32, message: &str, pairs: &str) {
+            self.host.log(call, level, message, pairs);
+        }
+
+        fn progress(&self, call: u64, percent: u32, message: &str) {
+            self.host.progress(call, percent, message);
+        }
+
+        fn is_cancelled(&self, call: u64) -> bool {
+            HostServices::is_cancelled(&self.host, call)
+        }
+
+        fn host_call(&self, call: u64, method: &str, args: &str) -> RawReply {
+            if method == "command_start" {
+                let mut running = self.running.lock().expect("nobody panics");
+                *running += 1;
+                self.came.notify_all();
+                let patience = Duration::from_secs(20);
+                let waited = self.came.wait_timeout_while(running, patience, |running| *running < self.wanted);
+                assert!(!waited.expect("nobody panics").1.timed_out(), "the tools run one after another");
+            }
+            self.host.host_call(call, method, args)
+        }
+    }
+
+    #[test]
+    fn tools_run_four_at_a_time() {
+        let gate = Gate { host: FakeHost::new(), running: Mutex::new(0), came: Condvar::new(), wanted: AT_ONCE };
+        collect(&Tree::new().root(), &Cx::new(&gate, 1, &GenericHardwareManager::SPEC)).expect("tools may fail");
+        assert_eq!(gate.host.commands_run().len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn without_time_no_tool_is_started() {
+        let host = FakeHost::new();
+        run_all(&Cx::new(&host, 1, &GenericHardwareManager::SPEC), Instant::now());
+        assert!(host.commands_run().is_empty());
+        let records = host.log_records();
+        assert_eq!(records.len(), COMMANDS.len());
+        assert!(records.iter().all(|record| record.level == Level::Warning), "{records:?}");
     }
 
     #[test]

@@ -6,10 +6,11 @@
 //!
 //! * `support`: an integer, 3 if absent.
 //! * `initialize`, `wait_for_disks`, `get_os_install_device`, `list_block_devices_check_skip_list`,
-//!   `erase_block_device`, `list_network_interfaces`, `list_hardware_info`, `full_sync`: what these methods do, in the
-//!   words below. Words for the test to look with: `{"on_initialize": 0}` (what `initialize` answered),
-//!   `{"evaluated": 0}` (how often the manager was evaluated), `{"asked": "method"}` (how often the method was called).
-//!   And a further error: `{"device_not_found": "why"}`.
+//!   `erase_block_device`, `list_network_interfaces`, `list_hardware_info`, `collect_lldp_data`, `get_usb_devices`,
+//!   `full_sync`: what these methods do, in the words below. Words for the test to look with: `{"on_initialize": 0}`
+//!   (what `initialize` answered), `{"evaluated": 0}` (how often the manager was evaluated), `{"asked": "method"}` (how
+//!   often the method was called), `{"hinted": 0}` (the name that the node's hints have for the root device),
+//!   `{"fetch": 0}` (the page at the address of the argument `url`). And a further error: `{"device_not_found": "why"}`.
 //! * `clean_steps`, `deploy_steps`, `service_steps`: a JSON list, answered by `get_clean_steps` and so on.
 //! * any other key: a method, and what it does as JSON: `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`,
 //!   `{"fail": "why"}` (a foreign error), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`,
@@ -111,6 +112,14 @@ impl HardwareManager for Puppet {
         self.call_dynamic(cx, "list_hardware_info", Value::Null)
     }
 
+    fn collect_lldp_data(&self, cx: &Cx<'_>, _interface_names: Option<&[String]>) -> HwResult<Value> {
+        self.call_dynamic(cx, "collect_lldp_data", json!({}))
+    }
+
+    fn get_usb_devices(&self, cx: &Cx<'_>) -> HwResult<Vec<UsbDevice>> {
+        Ok(serde_json::from_value(self.call_dynamic(cx, "get_usb_devices", json!({}))?)?)
+    }
+
     fn full_sync(&self, cx: &Cx<'_>) -> HwResult<()> {
         self.call_dynamic(cx, "full_sync", json!({})).map(|_| ())
     }
@@ -142,6 +151,12 @@ impl HardwareManager for Puppet {
             "call_next" => Ok(json!({"PuppetTAG0": cx.call_next::<Value>(&text(), args)?})),
             "args" => Ok(args),
             "config" => cx.config(),
+            "hinted" => Ok(cx
+                .node_for_root_device(args["permit_refresh"] == true)?
+                .map_or(Value::Null, |node| node["properties"]["root_device"]["name"].clone())),
+            "fetch" => {
+                Ok(json!(cx.http_get(args["url"].as_str().unwrap_or_default(), 1000, Duration::from_secs(10))?))
+            }
             "device_not_found" => Err(HwError::device_not_found(text())),
             "evaluated" => Ok(json!(self.evaluated.load(Ordering::Relaxed))),
             "on_initialize" => Ok(self.on_initialize.lock().unwrap().clone()),

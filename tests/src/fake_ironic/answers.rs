@@ -15,11 +15,12 @@ pub(super) struct Truth {
     pub(super) heartbeat_timeout: u32,
     pub(super) token_issued: bool,
     pub(super) callback_url: Option<Value>,
+    pub(super) properties: Value,
 }
 
 impl Default for Truth {
     fn default() -> Self {
-        Self { is_old: false, heartbeat_timeout: 300, token_issued: false, callback_url: None }
+        Self { is_old: false, heartbeat_timeout: 300, token_issued: false, callback_url: None, properties: json!({}) }
     }
 }
 
@@ -42,7 +43,7 @@ impl Truth {
     }
 
     fn node(&self) -> Value {
-        json!({"uuid": NODE, "properties": {}, "instance_info": {}, "driver_internal_info": {}, "links": []})
+        json!({"uuid": NODE, "properties": self.properties, "instance_info": {}, "driver_internal_info": {}, "links": []})
     }
 
     fn lookup(&mut self, request: &Received) -> Fault {

@@ -98,10 +98,9 @@ impl Machine {
         let home = self.home().to_owned();
         let plugins = self.plugins.with_puppet(PUPPET, &Value::Object(self.puppet));
         fs::write(home.join("cmdline"), self.kernel_line).expect("our own directory");
-        let own_files = artifacts::workspace().join("tests/src/real_ironic/own-files");
         let builder: Builder = Host::with(plugins)
             .for_ironic()
-            .inside(&[own_files.as_os_str(), home.as_os_str()])
+            .with_own_files(&home)
             .port(self.port)
             .flag("--cafile")
             .flag(&ironic.authority().display().to_string());

@@ -24,6 +24,8 @@ use crate::process::{ProcessError, Request};
 
 /// Longest time for the journal.
 const JOURNAL_DEADLINE: Duration = Duration::from_secs(30);
+/// Longest time for what the managers add. Ironic waits a minute for all, and packing takes its time too.
+const MANAGERS_DEADLINE: Duration = Duration::from_secs(45);
 /// Bytes kept of the journal.
 const JOURNAL_LIMIT: usize = 32 * 1024 * 1024;
 /// Where logs are without a journal.
@@ -45,23 +47,32 @@ async fn run(call: Invocation) -> HwResult<Value> {
 /// The archive could not be made at all.
 pub async fn collect(agent: &Arc<Agent>, call: &CallContext, journal_lines: Option<u32>) -> HwResult<String> {
     info!(agent.log(), "collecting logs");
-    let journal = journal(agent, call, journal_lines).await;
-    let answers = agent.managers().dispatch_all(call, "collect_system_logs", json!({})).await;
-    let failure = answers.err().map(|error| error.to_string());
+    let (journal, failure) = tokio::join!(journal(agent, call, journal_lines), ask_managers(agent, call));
     if let Some(error) = &failure {
         warn!(agent.log(), "not all managers gave their logs"; "error" => error);
     }
     let attached = call.take_logs();
     let own = agent.logging().ring().text();
-    let pack = move || pack(&own, journal, failure, attached, Path::new(LOG_DIR));
+    let log_file = agent.logging().file().map(Path::to_owned);
+    let pack = move || pack(&own, log_file.as_deref(), journal, failure, attached, Path::new(LOG_DIR));
     let packed =
         tokio::task::spawn_blocking(pack).await.map_err(|error| HwError::command_execution(error.to_string()))?;
     packed.map_err(|error| HwError::command_execution(format!("cannot pack the logs: {error}")))
 }
 
+/// Has every manager attach what it knows. Gives what went wrong.
+async fn ask_managers(agent: &Agent, call: &CallContext) -> Option<String> {
+    let asked = agent.managers().dispatch_all(call, "collect_system_logs", json!({}));
+    match tokio::time::timeout(MANAGERS_DEADLINE, asked).await {
+        Ok(answers) => answers.err().map(|error| error.to_string()),
+        Err(_) => Some(format!("the managers took longer than {} s for their logs", MANAGERS_DEADLINE.as_secs())),
+    }
+}
+
 /// The archive as text. Without a journal the log directory is taken.
 fn pack(
     own: &str,
+    log_file: Option<&Path>,
     journal: Journal,
     failure: Option<String>,
     attached: Vec<(String, Vec<u8>)>,
@@ -69,6 +80,9 @@ fn pack(
 ) -> std::io::Result<String> {
     let mut archive = Archive::new();
     archive.add("ipa-host.log", own.as_bytes())?;
+    if let Some(path) = log_file.filter(|path| matches!(journal, Journal::Text(_)) || !path.starts_with(log_dir)) {
+        tree::add_file(&mut archive, path)?;
+    }
     match journal {
         Journal::Text(text) => archive.add("journal", &text)?,
         Journal::Absent(why) => {
@@ -137,17 +151,40 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("messages"), "a line").unwrap();
         let attached = || vec![("acme/controller".to_owned(), b"ok".to_vec())];
-        let whole = members(&pack("own", Journal::Text(b"journal".to_vec()), None, attached(), dir.path()).unwrap());
+        let whole =
+            members(&pack("own", None, Journal::Text(b"journal".to_vec()), None, attached(), dir.path()).unwrap());
         assert_eq!(whole.keys().collect::<Vec<_>>(), ["acme/controller", "ipa-host.log", "journal"]);
 
         let absent = Journal::Absent("no program journalctl".into());
-        let part = members(&pack("own", absent, Some("acme failed".into()), attached(), dir.path()).unwrap());
+        let part = pack("own", None, absent, Some("acme failed".into()), attached(), dir.path()).unwrap();
+        let part = members(&part);
         let messages = dir.path().join("messages").to_string_lossy().trim_start_matches('/').to_owned();
         assert_eq!(part[&messages], b"a line");
         assert_eq!(part["journal.error"], b"no program journalctl");
         assert_eq!(part["managers.error"], b"acme failed");
         assert_eq!(part["acme/controller"], b"ok");
         assert!(!part.contains_key("journal"));
+    }
+
+    #[test]
+    fn the_log_file_is_a_member_once() {
+        let (logs, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for dir in [&logs, &other] {
+            std::fs::write(dir.path().join("agent.log"), "a line").unwrap();
+        }
+        let journal = || Journal::Text(b"journal".to_vec());
+        let absent = || Journal::Absent("none".into());
+        let name = |path: &Path| path.to_string_lossy().trim_start_matches('/').to_owned();
+        for (dir, journal, absent) in [(&logs, journal(), absent()), (&other, journal(), absent())] {
+            let file = dir.path().join("agent.log");
+            for journal in [journal, absent] {
+                let packed = members(&pack("own", Some(&file), journal, None, Vec::new(), logs.path()).unwrap());
+                assert_eq!(packed[&name(&file)], b"a line");
+            }
+        }
+        let gone = logs.path().join("gone.log");
+        let packed = members(&pack("own", Some(&gone), journal(), None, Vec::new(), logs.path()).unwrap());
+        assert_eq!(packed.keys().collect::<Vec<_>>(), ["ipa-host.log", "journal"]);
     }
 
     /// Every program of this agent is `echo`, which tells what it was to be.

@@ -43,6 +43,14 @@ pub(super) fn add(archive: &mut Archive, root: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Adds one file, unless it cannot be read.
+pub(super) fn add_file(archive: &mut Archive, path: &Path) -> io::Result<()> {
+    match end_of(path) {
+        Ok(bytes) => archive.add(&path.to_string_lossy(), &bytes),
+        Err(_) => Ok(()),
+    }
+}
+
 /// The end of a file. A file that became a link or a pipe meanwhile is neither followed nor waited for.
 fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
