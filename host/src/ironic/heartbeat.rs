@@ -110,7 +110,7 @@ fn cure(status: u16, text: &str) -> Option<&'static str> {
 }
 
 /// Beats until dropped: at once, then at random moments well within `timeout`, and soon after each time `forced`
-/// returns. Whatever is answered, [`pacing::BETWEEN_HEARTBEATS`] pass before a forced one or one after a failure.
+/// returns. Whatever is answered, five seconds pass before a forced one or one after a failure.
 pub async fn run<F, B>(
     timeout: Duration,
     log: &Logger,

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A plugin is taken for hostile by accident: it may crash, hang, flood or lie, and must harm nothing but its own call.
-//! [`worker`] is the process it runs in, `remote` that process as the host sees it, `manager` keeps it running and
+//! `worker` is the process it runs in, `remote` that process as the host sees it, `manager` keeps it running and
 //! gives it up after its second death. What a dead manager's methods do then is decided in `dispatch`.
 
 mod base;

@@ -4,8 +4,8 @@
 //! What `tls_certificate_curve` offers beside it, and servers may have, comes from RustCrypto, which makes certificates
 //! anyhow. Nothing of it is set up before a certificate is loaded or a server is asked.
 //!
-//! * [`provider`]: the cryptography, with [`ecdsa`] and [`p521_key`]. [`protocol`]: versions and cipher suites.
-//!   [`pem`]: certificates and keys from files.
+//! * `provider`: the cryptography, with `ecdsa` and `p521_key`. [`protocol`]: versions and cipher suites.
+//!   `pem`: certificates and keys from files.
 //! * [`server`]: the API's side. [`auto`]: its certificate where the operator gave none, which a manager has made with
 //!   the help of [`self_signed`].
 //! * [`client`]: the other side.

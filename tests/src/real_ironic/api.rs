@@ -1,7 +1,8 @@
-//! Ironic's API, as an operator's client sees it, and the agent's, as Ironic does.
+//! Ironic's API, as an operator's client sees it, and an agent's, as Ironic does.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -9,16 +10,61 @@ use serde_json::Value;
 
 use crate::{Answer, tls};
 
-/// The version of Ironic's API that is spoken: new enough for service steps. Agents do not look at it.
+/// The version of Ironic's API that is spoken: new enough for service steps.
 const VERSION: &str = "1.95";
 /// Longest time that one request may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A client of Ironic or of an agent.
+/// A client of Ironic.
 #[derive(Debug, Clone)]
 pub struct Api {
     http: reqwest::Client,
     url: String,
+}
+
+/// An agent's API as Ironic reaches it: through OpenSSL, which trusts the certificate of the heartbeats and no other.
+#[derive(Debug, Clone)]
+pub struct AgentApi {
+    url: String,
+    certificate: PathBuf,
+}
+
+impl AgentApi {
+    /// An agent at an address with this certificate.
+    pub(super) fn new(url: &str, certificate: PathBuf) -> Self {
+        Self { url: url.to_owned(), certificate }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The status that a path answers with to a client that speaks one version of TLS alone (`1.2` or `1.3`), or why
+    /// there is no answer.
+    pub fn status(&self, path: &str, tls: &str) -> Result<u16, String> {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--noproxy",
+            "*",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+        ])
+        .args(["--max-time", &PATIENCE.as_secs().to_string(), &format!("--tlsv{tls}"), "--tls-max", tls, "--cacert"])
+        .arg(&self.certificate)
+        .arg(format!("{}{path}", self.url));
+        let output = curl.output().unwrap_or_else(|error| panic!("curl: {error}"));
+        if output.status.success() {
+            let status = String::from_utf8_lossy(&output.stdout);
+            Ok(status.parse().unwrap_or_else(|error| panic!("{status:?}: {error}")))
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
 }
 
 impl Api {
@@ -53,14 +99,6 @@ impl Api {
         let status = response.status().as_u16();
         let text = response.text().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
         Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
-    }
-
-    /// True if it ends the handshake of a client that speaks TLS 1.2 alone because of that.
-    pub async fn refuses_tls_1_2(&self) -> bool {
-        let http = reqwest::Client::builder().tls_backend_preconfigured(tls::only_1_2()).no_proxy().timeout(PATIENCE);
-        let request = http.build().expect("a plain client").get(&self.url);
-        let error = request.send().await.expect_err("its certificate is not trusted in any case");
-        format!("{error:?}").contains("ProtocolVersion")
     }
 
     /// Gets what must be there.

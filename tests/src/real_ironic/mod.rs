@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use crate::{artifacts, processes};
 
-pub use api::Api;
+pub use api::{AgentApi, Api};
 pub use config::Setup;
 pub use machine::{Asked, Machine, interface};
 pub use node::Node;

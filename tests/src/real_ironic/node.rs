@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Api, Ironic};
+use super::{AgentApi, Ironic};
 
 /// Longest time that a node may take to get from one state to another.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -110,10 +110,10 @@ impl Node {
     }
 
     /// A client of the agent that trusts what Ironic trusts.
-    pub async fn agent(&self) -> Api {
+    pub async fn agent(&self) -> AgentApi {
         let node = self.show().await;
         let url = node["driver_internal_info"]["agent_url"].as_str().expect("the agent has sent a heartbeat");
-        Api::new(url, &self.ironic.certificate_of(&self.uuid))
+        AgentApi::new(url, self.ironic.certificate_of(&self.uuid))
     }
 
     /// The kernel line that Ironic has the machine boot its ramdisk with.
