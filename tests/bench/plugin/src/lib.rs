@@ -5,9 +5,9 @@ use ipa_plugin_api::prelude::*;
 
 /// The manager.
 #[derive(Debug)]
-pub struct BenchPlugin000;
+pub struct MeasuredPluginThatDoesNothingAtAll000;
 
-impl HardwareManager for BenchPlugin000 {
+impl HardwareManager for MeasuredPluginThatDoesNothingAtAll000 {
     fn new(_config: &Value) -> HwResult<Self> {
         Ok(Self)
     }
@@ -17,11 +17,11 @@ impl HardwareManager for BenchPlugin000 {
     }
 }
 
-impl BenchPlugin000 {
+impl MeasuredPluginThatDoesNothingAtAll000 {
     fn noop(&self, _cx: &Cx, _args: NoArgs) -> HwResult<Value> {
         Ok(Value::Null)
     }
 }
 
-export_manager! { BenchPlugin000, name = "bench_plugin_000", version = "1.0.0", methods { }
-clean_steps { bench_noop => BenchPlugin000::noop, priority = 0, abortable = true } }
+export_manager! { MeasuredPluginThatDoesNothingAtAll000, name = "measured_plugin_that_does_nothing_at_all_000", version = "1.0.0", methods { }
+clean_steps { bench_noop => MeasuredPluginThatDoesNothingAtAll000::noop, priority = 0, abortable = true } }
