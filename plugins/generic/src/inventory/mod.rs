@@ -99,6 +99,13 @@ impl Collector {
         memory::read(&self.root, self.smbios())
     }
 
+    /// True while udev works on devices that have come or changed: its database does not describe them yet. Its daemon
+    /// keeps a file for as long, which is all that `udevadm settle` looks at, and starting that takes longer than an
+    /// inventory.
+    pub fn udev_is_busy(&self) -> bool {
+        self.root.exists("run/udev/queue")
+    }
+
     /// The disks, followed by the partitions if they are wanted.
     ///
     /// # Errors
