@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn disks_are_listed_when_udev_has_settled() {
         let tree = machine();
-        let host = FakeHost::new();
+        let host = FakeHost::new().answer("filter_device", Ok(Value::Null));
         Bench::of(on(&tree), &host).call("list_block_devices", json!({})).expect("listed");
         assert!(host.commands_run().is_empty(), "udev has nothing to do");
 
