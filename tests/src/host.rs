@@ -20,6 +20,8 @@ use crate::{artifacts, processes};
 pub const TOKEN: &str = "tests-only-0123456789abcdef0123456789";
 /// Longest time until a host listens, with many plugins on a busy machine.
 const START: Duration = Duration::from_secs(60);
+/// Longest time until all that a host has written has been read.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Longest time until a killed host's last process is gone.
 const AFTERMATH: Duration = Duration::from_secs(15);
 
@@ -185,10 +187,12 @@ impl Host {
 
     /// Waits until the host has ended. Panics after `patience`.
     pub fn ended(&mut self, patience: Duration) -> ExitStatus {
-        // Standard error ends with the last process that holds it; that it is the host's is what is waited for.
         let end = Instant::now() + patience;
         let left = processes::wait_for(self.pid(), end);
         assert!(left, "the host did not end within {patience:?}:\n{}", self.log());
+        // Its last words may still be on their way: the reader of standard error comes to its end with the last process
+        // that holds it.
+        self.log.wait(LAST_WORDS, |_| false);
         self.child.wait().expect("a child can be waited for")
     }
 
@@ -202,8 +206,6 @@ impl Host {
         self.signal(Signal::TERM);
         let status = self.ended(START);
         self.finish();
-        // The reader of standard error comes to its end with the last process that holds it.
-        self.log.wait(AFTERMATH, |_| false);
         let code = status.code().unwrap_or_else(|| panic!("killed by signal {:?}:\n{}", status.signal(), self.log()));
         (code, self.log())
     }
