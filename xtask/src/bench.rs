@@ -13,12 +13,13 @@ mod wrk;
 use std::process::Command;
 use std::time::Duration;
 
+use ipa_imagebuild::failure::{Doing, Failure, Outcome};
+use ipa_imagebuild::process;
 use structopt::StructOpt;
 
-use crate::failure::{Doing, Failure, Outcome};
+use self::report::{Budget, Measure, Report, Unit};
 use crate::host::Staged;
-use crate::{process, repo, tools};
-use report::{Budget, Measure, Report, Unit};
+use crate::{repo, tools};
 
 const WHOLE_RUN: Duration = Duration::from_secs(3600);
 

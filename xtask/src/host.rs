@@ -8,11 +8,12 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ipa_imagebuild::failure::{Doing, Failure, Outcome};
+use ipa_imagebuild::process;
 use serde_json::Value;
 
-use crate::failure::{Doing, Failure, Outcome};
+use crate::cargo::cargo;
 use crate::http::Connection;
-use crate::process;
 
 /// The port an agent has unless told otherwise.
 pub(crate) const USUAL_PORT: u16 = 9999;
@@ -168,7 +169,7 @@ pub(crate) struct Staged {
 
 impl Staged {
     pub(crate) fn build(release: bool, plugins: &Path) -> Outcome<Self> {
-        let mut cargo = process::cargo(&["build", "--package", "ipa-host", "--package", "ipa-generic"]);
+        let mut cargo = cargo(&["build", "--package", "ipa-host", "--package", "ipa-generic"]);
         if release {
             cargo.arg("--release");
         }
@@ -177,7 +178,7 @@ impl Staged {
 
     /// A release build whose programs keep the names of their functions, in a build directory of its own.
     pub(crate) fn build_with_names(target: &Path, plugins: &Path) -> Outcome<Self> {
-        let mut cargo = process::cargo(&["build", "--package", "ipa-host", "--package", "ipa-generic", "--release"]);
+        let mut cargo = cargo(&["build", "--package", "ipa-host", "--package", "ipa-generic", "--release"]);
         cargo.env("CARGO_TARGET_DIR", target).env("CARGO_PROFILE_RELEASE_STRIP", "none");
         Self::stage(&mut cargo, &target.join("release"), plugins)
     }

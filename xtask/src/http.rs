@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::failure::{Doing, Failure, Outcome};
+use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 
 /// Largest answer that is read.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use ipa_imagebuild::failure::Outcome;
+use ipa_imagebuild::process;
 use structopt::StructOpt;
 
-use crate::failure::Outcome;
-use crate::{process, repo, tools};
+use crate::cargo::cargo;
+use crate::{repo, tools};
 
 /// For the build and for Ironic's start.
 const PREPARATION: Duration = Duration::from_secs(1800);
@@ -28,7 +30,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Outcome {
     tools::IRONIC.ensure()?;
-    let mut test = process::cargo(&["test", "--quiet", "--package", "ipa-tests", "--test", "heartbeat_load"]);
+    let mut test = cargo(&["test", "--quiet", "--package", "ipa-tests", "--test", "heartbeat_load"]);
     test.args(["--", "--ignored", "--nocapture"])
         .env("IPA_IRONIC_PYTHON", tools::IRONIC.program("python"))
         .env("IPA_LOAD_AGENTS", options.agents.to_string())

@@ -1,12 +1,11 @@
 //! Developer commands. `cargo xtask --help` lists them.
 
 mod bench;
-mod failure;
+mod cargo;
 mod host;
 mod http;
 mod load;
 mod parity;
-mod process;
 mod repo;
 mod resident;
 mod run;

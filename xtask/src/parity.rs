@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use crate::failure::Outcome;
-use crate::process;
+use ipa_imagebuild::failure::Outcome;
+use ipa_imagebuild::process;
+
+use crate::cargo::cargo;
 
 pub(crate) fn run() -> Outcome {
-    let mut cargo = process::cargo(&["test", "--quiet", "--package", "ipa-tests", "--test", "parity"]);
+    let mut cargo = cargo(&["test", "--quiet", "--package", "ipa-tests", "--test", "parity"]);
     process::run(cargo.env("IPA_PARITY_WRITE", "1"), Duration::from_secs(1800))
 }

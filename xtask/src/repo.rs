@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Doing, Outcome};
+use ipa_imagebuild::failure::{Doing, Outcome};
 
 /// The top of the repository.
 pub(crate) fn root() -> &'static Path {

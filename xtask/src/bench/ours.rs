@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ipa_imagebuild::failure::{Doing, Outcome};
+use ipa_imagebuild::process;
 use serde_json::json;
 
 use super::{Effort, Figures, procfs, wrk};
-use crate::failure::{Doing, Outcome};
 use crate::host::{self, Agent, Token};
-use crate::{process, repo};
+use crate::repo;
 
 const READY: Duration = Duration::from_secs(60);
 const TOOL: Duration = Duration::from_secs(120);

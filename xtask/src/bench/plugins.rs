@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 use serde_json::json;
 
 use super::ours::start_agent;
 use super::report::{Budget, Measure, Unit};
 use super::{Effort, process, repo};
-use crate::failure::{Doing, Failure, Outcome};
+use crate::cargo::cargo;
 
 const COUNTS: [usize; 4] = [1, 10, 50, 200];
 const BUILD: Duration = Duration::from_secs(1200);
@@ -23,7 +24,7 @@ const PLACEHOLDERS: [&str; 2] =
 const WARM_UP: u32 = 5;
 
 pub(super) fn build() -> Outcome {
-    process::run(&mut process::cargo(&["build", "--release", "--package", "ipa-bench-plugin"]), BUILD)?;
+    process::run(&mut cargo(&["build", "--release", "--package", "ipa-bench-plugin"]), BUILD)?;
     let path = repo::target("release/libipa_bench_plugin.so");
     let original = fs::read(&path).doing(format_args!("reading {}", path.display()))?;
     for count in COUNTS {

@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::failure::{Doing, Failure, Outcome};
+use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 
 /// How long a process must use no processor time to count as idle.
 const QUIET: Duration = Duration::from_millis(300);

@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ipa_imagebuild::failure::{Doing, Failure, Outcome};
+use ipa_imagebuild::process;
 use serde_json::{Value, json};
 
 use super::{Effort, Figures, procfs, wrk};
-use crate::failure::{Doing, Failure, Outcome};
 use crate::host::{self, Agent, Token};
-use crate::{process, repo, tools};
+use crate::{repo, tools};
 
 const READY: Duration = Duration::from_secs(120);
 const DRIVER: Duration = Duration::from_secs(600);

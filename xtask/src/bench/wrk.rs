@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::failure::{Failure, Outcome};
-use crate::process;
+use ipa_imagebuild::failure::{Failure, Outcome};
+use ipa_imagebuild::process;
 
 /// Requests a second on `/v1/status` over this many connections, by one thread of the generator.
 pub(crate) fn requests(url: &str, connections: u32, seconds: u32) -> Outcome<f64> {

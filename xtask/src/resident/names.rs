@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::failure::{Failure, Outcome};
-use crate::process;
+use ipa_imagebuild::failure::{Failure, Outcome};
+use ipa_imagebuild::process;
 
 const LISTING: Duration = Duration::from_secs(60);
 const HASH_DIGITS: usize = 16;

@@ -12,6 +12,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ipa_imagebuild::failure::{Doing, Failure, Outcome};
+use ipa_imagebuild::process;
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Event, Options};
 use nix::sys::signal::{self, Signal};
@@ -19,8 +21,6 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::names;
-use crate::failure::{Doing, Failure, Outcome};
-use crate::process;
 
 /// The instruction `int3`.
 const BREAKPOINT: u8 = 0xcc;

@@ -19,15 +19,8 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// Most output that is kept of one program.
 const OUTPUT_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// The cargo that runs this, or the one on the path.
-pub(crate) fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(crate::repo::root());
-    command
-}
-
 /// The command as a person would type it.
-pub(crate) fn line(command: &Command) -> String {
+pub fn line(command: &Command) -> String {
     let program = command.get_program().to_string_lossy();
     let program = if program.ends_with("/cargo") { "cargo" } else { &program };
     let mut line = program.to_owned();
@@ -44,14 +37,14 @@ pub(crate) fn line(command: &Command) -> String {
 }
 
 /// Runs a program with our own output and fails unless it succeeds.
-pub(crate) fn run(command: &mut Command, deadline: Duration) -> Outcome {
+pub fn run(command: &mut Command, deadline: Duration) -> Outcome {
     let mut child = spawn(command.stdin(Stdio::null()))?;
     let status = wait(&mut child, command, deadline)?;
     success(status, command, "")
 }
 
 /// Runs a program and gives its standard output; its last error lines go into the failure.
-pub(crate) fn output(command: &mut Command, deadline: Duration) -> Outcome<String> {
+pub fn output(command: &mut Command, deadline: Duration) -> Outcome<String> {
     let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
     let status = wait(&mut child, command, deadline)?;
@@ -63,7 +56,7 @@ pub(crate) fn output(command: &mut Command, deadline: Duration) -> Outcome<Strin
 }
 
 /// Runs a program and hands each line of its standard output to `each`.
-pub(crate) fn run_lines(command: &mut Command, deadline: Duration, mut each: impl FnMut(&str)) -> Outcome {
+pub fn run_lines(command: &mut Command, deadline: Duration, mut each: impl FnMut(&str)) -> Outcome {
     let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let (sender, lines) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
@@ -104,7 +97,7 @@ fn wait(child: &mut Child, command: &Command, deadline: Duration) -> Outcome<Exi
 }
 
 /// The exit status, or `None` if the child still runs at the deadline.
-pub(crate) fn wait_for(child: &mut Child, deadline: Duration) -> std::io::Result<Option<ExitStatus>> {
+pub fn wait_for(child: &mut Child, deadline: Duration) -> std::io::Result<Option<ExitStatus>> {
     let end = Instant::now() + deadline;
     loop {
         if let Some(status) = child.try_wait()? {
@@ -118,12 +111,12 @@ pub(crate) fn wait_for(child: &mut Child, deadline: Duration) -> std::io::Result
 }
 
 /// Starts a program.
-pub(crate) fn spawn(command: &mut Command) -> Outcome<Child> {
+pub fn spawn(command: &mut Command) -> Outcome<Child> {
     command.spawn().map_err(|error| Failure::new(format!("cannot start `{}`: {error}", line(command))))
 }
 
 /// Asks a child to end, and kills it if it does not.
-pub(crate) fn stop(child: &mut Child) {
+pub fn stop(child: &mut Child) {
     if matches!(child.try_wait(), Ok(Some(_))) {
         // Its number may belong to another process by now.
         return;

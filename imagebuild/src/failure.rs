@@ -1,15 +1,17 @@
-//! The one error of developer commands: a line for a person.
+//! The one error of everything that builds: a line for a person.
 
 use std::fmt;
 
 /// What was tried, on what, with what result, and where possible the cure.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub struct Failure(String);
 
-pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+/// What a step of a build gives.
+pub type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    /// An error with this text.
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
@@ -21,11 +23,19 @@ impl fmt::Display for Failure {
 }
 
 /// Adds what was being done to an error of the standard library.
-pub(crate) trait Doing<T> {
+pub trait Doing<T> {
+    /// Puts `what` before the error.
+    ///
+    /// # Errors
+    /// The error itself, with its context.
     fn doing(self, what: impl fmt::Display) -> Outcome<T>;
 }
 
 impl<T, E: fmt::Display> Doing<T> for Result<T, E> {
+    /// Puts `what` before the error.
+    ///
+    /// # Errors
+    /// The error itself, with its context.
     fn doing(self, what: impl fmt::Display) -> Outcome<T> {
         self.map_err(|error| Failure(format!("{what}: {error}")))
     }
