@@ -53,6 +53,9 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
     tool("curl", "curl"),
+    tool("systemd-nspawn", "systemd-container"),
+    tool("mmdebstrap", "mmdebstrap"),
+    tool("lintian", "lintian"),
 ];
 /// For the Debian packages.
 pub(crate) const FOR_DEB: &[Tool] =
