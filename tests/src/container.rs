@@ -16,8 +16,8 @@ use crate::artifacts;
 
 /// What the tree has beside Debian's essential packages.
 const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,udev,kmod,iproute2";
-/// What every copy can do without: devices, which a container gets otherwise, and lists of packages.
-const SLIM: &str = "--customize-hook=rm -rf \"$1\"/dev/* \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/*";
+/// What every copy can do without: lists of packages.
+const SLIM: &str = "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/*";
 const RELEASE: &str = "bookworm";
 /// Longest time for systemd to come up on a busy machine.
 const BOOT: Duration = Duration::from_secs(120);
@@ -50,6 +50,11 @@ impl Tree {
         let base = base();
         for entry in fs::read_dir(&base).expect("a directory of our own") {
             let entry = entry.expect("readable");
+            if entry.file_name() == "dev" {
+                // A container gets devices of its own.
+                fs::create_dir(directory.path().join("dev")).expect("our own directory");
+                continue;
+            }
             let mut copy = Command::new("cp");
             copy.args(["--archive", "--no-target-directory"]);
             // Nothing but dpkg writes there, and it replaces files and never changes them.
