@@ -16,23 +16,48 @@ const MODPROBE: &str = "/usr/sbin/modprobe";
 const START: Duration = Duration::from_secs(20);
 /// Seconds until udev is no longer waited for. A storage controller with many disks needs minutes.
 const SETTLE: &str = "--timeout=180";
+/// Seconds until the rest is announced even if the first devices take longer.
+const SETTLE_FIRST: &str = "--timeout=10";
 /// Most modules that are loaded by name.
 const MODULES: usize = 256;
 /// The most that is read of a list of modules, in bytes.
 const LIST_LIMIT: usize = 64 * 1024;
 
-/// Starts udev and tells it of all devices that came before it. Returns the lines for the log.
-pub fn start() -> Vec<String> {
-    // Blocks and NICs first: what waits for the agent and for the network gets its names before the many others.
-    let trigger = ["trigger", "--type=all", "--action=add", "--prioritized-subsystem=module,net,block,tty"];
-    let udevadm = std::iter::once(UDEVADM).chain(trigger).collect::<Vec<_>>();
-    let steps = [("udev started", command(&[UDEVD, "--daemon"])), ("devices announced to udev", command(&udevadm))];
-    steps.into_iter().map(|(done, step)| run(step, START).map_or_else(|why| why, |()| done.to_owned())).collect()
+/// The part of the devices that is announced first: whatever a disk or a NIC hangs on. When a driver for it is loaded,
+/// the kernel announces what the driver finds, and that must not stand behind a thousand terminals and memory blocks.
+pub const FIRST: &[&str] = &[
+    "--subsystem-match=pci",
+    "--subsystem-match=virtio",
+    "--subsystem-match=vmbus",
+    "--subsystem-match=usb",
+    "--subsystem-match=net",
+    "--subsystem-match=nvme",
+    "--subsystem-match=scsi",
+    "--subsystem-match=block",
+];
+/// All devices. Those that were announced before are so once more, which changes nothing.
+pub const REST: &[&str] = &["--prioritized-subsystem=module,acpi,platform,dmi"];
+
+/// Starts udev, and returns when it takes orders.
+///
+/// # Errors
+/// It cannot be started.
+pub fn start() -> Result<(), String> {
+    run(command(&[UDEVD, "--daemon"]), START)
 }
 
-/// Waits for udev to be done with the devices that it was told of.
-pub fn settle() -> Command {
-    command(&[UDEVADM, "settle", SETTLE])
+/// Announces devices to udev that came before it.
+///
+/// # Errors
+/// It cannot be told.
+pub fn announce(part: &[&str]) -> Result<(), String> {
+    let argv = [&[UDEVADM, "trigger", "--type=all", "--action=add"][..], part].concat();
+    run(command(&argv), START)
+}
+
+/// Waits for udev to be done with the devices that it was told of; for the first part only as long as others can wait.
+pub fn settle(is_first: bool) -> Command {
+    command(&[UDEVADM, "settle", if is_first { SETTLE_FIRST } else { SETTLE }])
 }
 
 /// Loads modules, as far as there are any of these names.

@@ -1,5 +1,6 @@
 //! Programs that run for long, and what follows from their end.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +14,7 @@ use crate::network::config::Config;
 use crate::network::{Client, Event, network_data};
 use crate::process::{command, line, pid};
 use crate::supervise::{Next, RESCUED, after_end};
-use crate::{login, medium};
+use crate::{devices, login, medium};
 
 /// Time between the end of a client, a server or a login and its next start.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -21,12 +22,17 @@ const PAUSE: Duration = Duration::from_secs(2);
 const MEDIUM_GRACE: Duration = Duration::from_secs(15);
 /// Where udev keeps what it knows of devices.
 const UDEV: &str = "/run/udev/data";
+/// What stands there until a NIC has its last name.
+const RENAMING: &str = "E:ID_RENAMING=1";
+/// What modprobe complained of.
+const MODPROBE_SAID: &str = "/run/ipa-init/modprobe";
 
 /// What a program is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
     Agent,
-    Settle,
+    FirstDevices,
+    Devices,
     Modules,
     Medium,
     Dhcp { index: u32, client: Client },
@@ -54,9 +60,13 @@ pub(super) struct Medium {
 }
 
 impl Init {
-    /// Starts a program that is not waited for. Returns its number.
+    /// Starts a program that is not waited for, and whose output nobody wants. Returns its number.
     pub(super) fn spawn(&mut self, mut command: Command, role: Role) -> Option<u32> {
         command.stdout(Stdio::null()).stderr(Stdio::null());
+        self.spawn_loud(command, role)
+    }
+
+    fn spawn_loud(&mut self, mut command: Command, role: Role) -> Option<u32> {
         match command.spawn() {
             Ok(child) => {
                 self.children.insert(child.id(), role);
@@ -67,6 +77,28 @@ impl Init {
                 None
             }
         }
+    }
+
+    pub(super) fn load_modules(&mut self) {
+        let modules = devices::modules(&self.line, Path::new("/"));
+        if modules.is_empty() {
+            return;
+        }
+        self.log.say(format_args!("modules: loading {}", modules.join(" ")));
+        let mut command = devices::load(&modules);
+        // In memory, and read when it is done.
+        command.stdout(Stdio::null()).stderr(File::create(MODPROBE_SAID).map_or_else(|_| Stdio::null(), Stdio::from));
+        self.spawn_loud(command, Role::Modules);
+    }
+
+    /// Tells udev of a part of the devices, and waits for it beside everything else.
+    pub(super) fn announce(&mut self, part: &[&str], role: Role) {
+        let which = if role == Role::FirstDevices { "buses, NICs and disks" } else { "all others" };
+        match devices::announce(part) {
+            Ok(()) => self.log.say(format_args!("devices: {which} announced to udev")),
+            Err(why) => self.log.say(format_args!("devices: {why}")),
+        }
+        self.spawn(devices::settle(role == Role::FirstDevices), role);
     }
 
     /// Takes every process that ended, ours or an orphan.
@@ -88,17 +120,18 @@ impl Init {
         let later = Instant::now() + PAUSE;
         match role {
             Role::Agent => self.agent_ended(how),
-            Role::Settle => {
+            Role::FirstDevices => self.announce(devices::REST, Role::Devices),
+            Role::Devices => {
                 self.log.reopen();
-                let what = if is_success {
-                    "udev is done with all"
-                } else {
-                    "udev is still at work, it is no longer waited for"
-                };
-                self.log.say(format_args!("devices: {what}"));
+                let what = if is_success { "is done with all" } else { "is still at work, it is no longer waited for" };
+                self.log.say(format_args!("devices: udev {what}"));
             }
             Role::Modules if is_success => self.log.say("modules: loaded"),
-            Role::Modules => self.log.say(format_args!("modules: not all could be loaded (modprobe {how}); see dmesg")),
+            Role::Modules => {
+                let said = std::fs::read_to_string(MODPROBE_SAID).unwrap_or_default();
+                let said = said.trim().replace("modprobe: ", "").replace('\n', "; ");
+                self.log.say(format_args!("modules: modprobe {how}: {said}"));
+            }
             Role::Medium => {}
             Role::Dhcp { index, client } => {
                 self.log
@@ -168,13 +201,22 @@ impl Init {
         let now = Instant::now();
         let missing: Vec<u32> = self.network.unnamed().collect();
         self.unnamed.retain(|index, _| missing.contains(index));
+        let mut named = Vec::new();
         for index in missing {
             let since = *self.unnamed.entry(index).or_insert(now);
-            let is_done = !self.settings.owns_machine || Path::new(UDEV).join(format!("n{index}")).exists();
+            let known = std::fs::read_to_string(Path::new(UDEV).join(format!("n{index}")));
+            let is_done = !self.settings.owns_machine || known.is_ok_and(|known| !known.contains(RENAMING));
             if is_done || now >= since + NAMING {
-                self.unnamed.remove(&index);
-                self.event(Event::Named(index));
+                named.push(index);
             }
+        }
+        if !named.is_empty() {
+            // The kernel told the name before udev was done; it must be known first.
+            self.take_network();
+        }
+        for index in named {
+            self.unnamed.remove(&index);
+            self.event(Event::Named(index));
         }
     }
 

@@ -39,6 +39,9 @@ impl Init {
         log.open(if settings.consoles.is_empty() { devices } else { settings.consoles.clone() });
         log.say(format_args!("{} starts, consoles {}", env!("CARGO_PKG_VERSION"), consoles.join(" ")));
         mounted.into_iter().for_each(|line| log.say(line));
+        if let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(RUN) {
+            log.say(format_args!("{RUN}: {error}"));
+        }
         let wanted = kernel::read(&line);
         let mut init = Self {
             network: Network::new(wanted.boot_nic),
@@ -81,15 +84,12 @@ impl Init {
             let _ = symlink(PROGRAM, link);
         }
         self.log.say(clock::check(Path::new(PROGRAM)));
-        for line in devices::start() {
-            self.log.say(format_args!("devices: {line}"));
+        self.load_modules();
+        match devices::start() {
+            Ok(()) => self.log.say("devices: udev started"),
+            Err(why) => self.log.say(format_args!("devices: {why}")),
         }
-        let modules = devices::modules(&self.line, Path::new("/"));
-        if !modules.is_empty() {
-            self.log.say(format_args!("modules: loading {}", modules.join(" ")));
-            self.spawn(devices::load(&modules), Role::Modules);
-        }
-        self.spawn(devices::settle(), Role::Settle);
+        self.announce(devices::FIRST, Role::FirstDevices);
     }
 
     fn prepare_network(&mut self, wanted: kernel::Wanted) {
@@ -111,8 +111,6 @@ impl Init {
 
     fn listen(&mut self) -> Result<(), String> {
         let told = |what: &str, error: io::Error| format!("{what}: {error}");
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(RUN);
-        made.map_err(|error| told(RUN, error))?;
         let handler = Path::new(RUN).join(lease::HANDLER);
         let program = std::env::current_exe().unwrap_or_else(|_| PROGRAM.into());
         for stale in [handler.as_path(), Path::new(lease::SOCKET)] {

@@ -242,7 +242,15 @@ impl Network {
         let is_new = !self.nics.contains_key(&link.index);
         let nic = self.nics.entry(link.index).or_default();
         let had_carrier = std::mem::replace(&mut nic.has_carrier, link.has_carrier);
-        (nic.name, nic.mac, nic.is_physical) = (link.name, link.mac, link.is_physical);
+        let old = std::mem::replace(&mut nic.name, link.name);
+        (nic.mac, nic.is_physical) = (link.mac, link.is_physical);
+        if old != nic.name {
+            // Somebody renamed it after all.
+            if let Some(purpose) = self.purposes.remove(&old) {
+                self.purposes.insert(nic.name.clone(), purpose);
+            }
+            self.devices.values_mut().filter(|device| **device == old).for_each(|device| device.clone_from(&nic.name));
+        }
         let mut actions = Vec::new();
         if is_new && nic.is_physical {
             let mac = nic.mac.map(|mac| mac.to_string()).unwrap_or_default();
