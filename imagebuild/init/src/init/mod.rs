@@ -2,13 +2,15 @@
 
 mod children;
 mod effects;
+mod logins;
+mod medium;
 mod start;
 mod stop;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -36,8 +38,8 @@ const TICK: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_secs(3600);
 /// How long udev may take to name a NIC.
 const NAMING: Duration = Duration::from_secs(15);
-/// Where PID 1 has its own things.
-const RUN: &str = "/run/ipa-init";
+/// Where PID 1 has its own things, below the root.
+const RUN: &str = "run/ipa-init";
 
 /// How it runs: on a machine, or on trial in a container.
 #[derive(Debug, Clone)]
@@ -54,8 +56,8 @@ pub struct Settings {
     owns_machine: bool,
     /// Longest time until the agent runs without a network.
     network: Duration,
-    /// Directory of the logs.
-    logs: PathBuf,
+    /// Where `etc`, `run` and `var` are.
+    root: PathBuf,
 }
 
 impl Settings {
@@ -68,12 +70,12 @@ impl Settings {
             consoles: Vec::new(),
             owns_machine: true,
             network: NETWORK,
-            logs: "/var/log".into(),
+            root: "/".into(),
         }
     }
 
     /// For a container, from words `KEY=VALUE`: `agent` (one word of its command line each), `restart-ms`,
-    /// `network-ms`, `line`, `console`, `logs`. What is not said is as on a machine.
+    /// `network-ms`, `line`, `console`, `root`. What is not said is as on a machine.
     pub fn trial(words: &[&str]) -> Self {
         let mut settings = Self { owns_machine: false, ..Self::machine() };
         let agent: Vec<String> =
@@ -88,7 +90,7 @@ impl Settings {
                 ("network-ms", Ok(time)) => settings.network = time,
                 ("line", _) => settings.line = value.into(),
                 ("console", _) => settings.consoles.push(value.into()),
-                ("logs", _) => settings.logs = value.into(),
+                ("root", _) => settings.root = value.into(),
                 _ => {}
             }
         }
@@ -116,7 +118,7 @@ struct Init {
     agent_started: bool,
     network_deadline: Instant,
     half_ready: Option<Instant>,
-    medium: Option<children::Medium>,
+    medium: Option<medium::Search>,
     asked: Asked,
     sshd: Option<u32>,
     rescued_with: Option<String>,
@@ -141,18 +143,27 @@ pub fn run(settings: Settings) -> Action {
     }
 }
 
-/// What a DHCP client's handler does: tells PID 1.
+/// What a DHCP client's handler does, which was run by this path: tells PID 1.
 ///
 /// # Errors
 /// PID 1 does not listen.
-pub fn tell(event: &str) -> Result<(), String> {
+pub fn tell(path: &str, event: &str) -> Result<(), String> {
     let datagram = lease::encode(event, |name| std::env::var(name).ok());
-    let socket = UnixDatagram::unbound().map_err(|error| error.to_string())?;
-    socket.send_to(&datagram, lease::SOCKET).map_err(|error| format!("{}: {error}", lease::SOCKET))?;
-    Ok(())
+    let socket = Path::new(path).with_file_name(lease::SOCKET);
+    let sent = UnixDatagram::unbound().and_then(|own| own.send_to(&datagram, &socket));
+    sent.map(drop).map_err(|error| format!("{}: {error}", socket.display()))
 }
 
 impl Init {
+    /// A path below the root.
+    fn path(&self, below: &str) -> PathBuf {
+        self.settings.root.join(below)
+    }
+
+    fn is_rescued(&self) -> bool {
+        self.path(supervise::RESCUED).exists()
+    }
+
     /// One round: takes what came, and does what is due.
     fn turn(&mut self) -> Option<Action> {
         self.log.flush();

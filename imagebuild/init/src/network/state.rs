@@ -130,6 +130,8 @@ struct Nic {
     is_named: bool,
     is_configured: bool,
     managed: bool,
+    /// True until the client that was just started said that it has no lease, as each does.
+    is_starting: bool,
     clients: BTreeSet<Client>,
     lease4: Option<Lease>,
     lease6: Option<Lease>,
@@ -280,7 +282,10 @@ impl Network {
         let lease = match told.change {
             Change::Unanswered => return vec![Action::Say(format!("{name}: no DHCP server answers, asking on"))],
             Change::Lost => {
-                // A client says so at its start as well, when there never was one.
+                // One that had to be started again will get the same lease, most likely; connections outlive that.
+                if std::mem::take(&mut nic.is_starting) {
+                    return Vec::new();
+                }
                 let Some(old) = nic.lease4.take() else { return Vec::new() };
                 let say = Action::Say(format!("{name}: the lease of {} is over", old.address));
                 return vec![say, plan::without(&name, &old.address)];
@@ -421,6 +426,7 @@ impl Network {
             let clients = [(Client::V4, purpose.dhcp4), (Client::V6, purpose.dhcp6 || nic.managed)];
             for (client, wanted) in clients {
                 if wanted && nic.has_carrier && nic.clients.insert(client) {
+                    nic.is_starting |= client == Client::V4;
                     actions.push(Action::Start { index: *index, name: nic.name.clone(), client });
                 }
             }

@@ -71,6 +71,8 @@ fn dhcp_on_every_nic_with_a_carrier() {
     assert_eq!(network.does(Event::Named(2)), ["ip link set ens3 up"]);
     assert_eq!(network.does(link(2, "ens3", 1, true)), ["start V4 ens3"]);
     assert_eq!(network.does(link(2, "ens3", 1, true)), Vec::<String>::new());
+    let lost = || told("deconfig", &[("interface", "ens3")]);
+    assert_eq!(network.does(lost()), Vec::<String>::new());
     let bound =
         [("interface", "ens3"), ("ip", "10.0.2.15"), ("mask", "24"), ("router", "10.0.2.2"), ("dns", "10.0.2.3")];
     assert_eq!(
@@ -85,6 +87,9 @@ fn dhcp_on_every_nic_with_a_carrier() {
     network.event(Event::Address { index: 2, address: [10, 0, 2, 15].into(), is_there: true });
     assert!(network.is_ready());
     assert_eq!(network.does(told("renew", &bound)), Vec::<String>::new());
+    // A client that died is started again, and connections go on meanwhile.
+    assert_eq!(network.does(Event::ClientEnded { index: 2, client: Client::V4 }), ["start V4 ens3"]);
+    assert_eq!(network.does(lost()), Vec::<String>::new());
     let moved = [("interface", "ens3"), ("ip", "10.0.2.16"), ("mask", "24"), ("hostname", "node-7")];
     assert_eq!(
         network.does(told("bound", &moved)),
