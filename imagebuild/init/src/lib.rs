@@ -35,4 +35,5 @@ pub mod mounts;
 pub mod network;
 pub mod power;
 pub mod process;
+pub mod signals;
 pub mod supervise;

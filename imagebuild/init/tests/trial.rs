@@ -144,12 +144,13 @@ fn the_agent_is_started_again_until_the_machine_is_rescued() {
 #[test]
 fn orphans_are_reaped_and_the_agent_has_a_session_of_its_own() {
     // Both numbers are those of the container: the agent leads its session.
-    let script = "read pid name state parent group session rest < /proc/self/stat; echo numbers $$ $session; \
+    let script = "read pid name state parent group session rest < /proc/self/stat; echo numbers $$ $session; grep SigBlk /proc/self/status; \
                   (sh -c 'exec sleep 0.01' &); (sh -c 'exec sleep 0.01' &); exec sleep 600";
     let mut trial = Trial::start("ip=off", &shell(script), &[]);
     let line = trial.says("numbers ");
     let numbers: Vec<&str> = line.split(' ').skip(1).collect();
     assert_eq!(numbers[0], numbers[1], "{line}");
+    assert_eq!(trial.says("SigBlk"), "SigBlk:\t0000000000000000", "no signal is kept from it");
     let first = trial.container.first();
     until(|| {
         let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).ok()?;

@@ -32,7 +32,7 @@ pub(super) enum Role {
     Medium,
     Dhcp { index: u32, client: Client },
     Terminal { name: String, with_login: bool },
-    Sshd { with_passwords: bool },
+    Sshd,
 }
 
 /// What is done after a while.
@@ -40,7 +40,7 @@ pub(super) enum Role {
 pub(super) enum Later {
     Tell(Event),
     Terminal { name: String, with_login: bool },
-    Sshd { with_passwords: bool },
+    Sshd,
 }
 
 impl Init {
@@ -97,12 +97,12 @@ impl Init {
             let is_success = status.exit_status() == Some(0);
             let number = u32::try_from(number.as_raw_nonzero().get()).unwrap_or_default();
             if let Some(role) = self.children.remove(&number) {
-                self.ended(number, role, is_success, &how);
+                self.ended(role, is_success, &how);
             }
         }
     }
 
-    fn ended(&mut self, number: u32, role: Role, is_success: bool, how: &str) {
+    fn ended(&mut self, role: Role, is_success: bool, how: &str) {
         let later = Instant::now() + PAUSE;
         match role {
             Role::Agent => self.agent_ended(how),
@@ -125,11 +125,10 @@ impl Init {
                 self.later.push((later, Later::Tell(Event::ClientEnded { index, client })));
             }
             Role::Terminal { name, with_login } => self.later.push((later, Later::Terminal { name, with_login })),
-            Role::Sshd { with_passwords } => {
-                if self.sshd == Some(number) {
-                    self.log.say(format_args!("login: the SSH server {how}, it is started again"));
-                    self.later.push((later, Later::Sshd { with_passwords }));
-                }
+            Role::Sshd => {
+                self.log.say(format_args!("login: the SSH server {how}, it is started again"));
+                self.sshd = None;
+                self.later.push((later, Later::Sshd));
             }
         }
     }
@@ -177,7 +176,7 @@ impl Init {
                 _ if self.stopping.is_some() => {}
                 Later::Tell(event) => self.event(event),
                 Later::Terminal { name, with_login } => self.terminal(name, with_login),
-                Later::Sshd { with_passwords } => self.start_sshd(with_passwords),
+                Later::Sshd => self.start_sshd(false),
             }
         }
     }

@@ -80,19 +80,25 @@ impl Init {
         self.spawn(command(&argv), Role::Terminal { name, with_login });
     }
 
+    /// Starts the SSH server, or has it take passwords from now on as well.
     pub(super) fn start_sshd(&mut self, with_passwords: bool) {
         if !Path::new(login::DROPBEAR).exists() {
             return self.log.say(format_args!("login: not by SSH, this ramdisk was built without {}", login::DROPBEAR));
         }
-        if let Some(pid) = self.sshd.take().and_then(pid) {
-            let _ = kill_process(pid, Signal::TERM);
+        self.sshd_takes_passwords |= with_passwords;
+        if let Some(running) = self.sshd {
+            // It is started again when it has given up its port. Who is logged in stays so.
+            if let Some(pid) = pid(running).filter(|_| with_passwords) {
+                let _ = kill_process(pid, Signal::TERM);
+            }
+            return;
         }
         if let Err(error) = fs::create_dir_all("/etc/dropbear") {
             self.log.say(format_args!("login: the SSH server's keys cannot be kept: {error}"));
         }
-        let how = if with_passwords { "keys and passwords" } else { "keys" };
+        let how = if self.sshd_takes_passwords { "keys and passwords" } else { "keys" };
         self.log.say(format_args!("login: by SSH with {how}"));
-        self.sshd = self.spawn(command(&login::sshd(with_passwords)), Role::Sshd { with_passwords });
+        self.sshd = self.spawn(command(&login::sshd(self.sshd_takes_passwords)), Role::Sshd);
     }
 
     pub(super) fn prepare_logins(&mut self) {

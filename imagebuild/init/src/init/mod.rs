@@ -13,8 +13,6 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use self::children::{Later, Role};
@@ -26,6 +24,7 @@ use crate::network::netlink::Netlink;
 use crate::network::{Event, Network, lease};
 use crate::power::Action;
 use crate::process::timespec;
+use crate::signals::Signals;
 use crate::supervise::{self, Agent};
 
 /// Longest time from the start until the agent runs without a network.
@@ -105,7 +104,7 @@ struct Init {
     log: Log,
     agent_log: LogFile,
     consoles: Vec<String>,
-    signals: SignalFd,
+    signals: Signals,
     netlink: Option<Netlink>,
     dhcp: Option<UnixDatagram>,
     rescue: Option<OwnedFd>,
@@ -121,19 +120,15 @@ struct Init {
     medium: Option<medium::Search>,
     asked: Asked,
     sshd: Option<u32>,
+    sshd_takes_passwords: bool,
     rescued_with: Option<String>,
     stopping: Option<stop::Stopping>,
 }
 
 /// Runs until the machine is to go down. Everything is stopped then.
 pub fn run(settings: Settings) -> Action {
-    let mut set = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGHUP] {
-        set.add(signal);
-    }
-    // Neither fails with signals that exist; without them nobody could be reaped.
-    set.thread_block().expect("signals can be blocked");
-    let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).expect("a signalfd");
+    // It never fails with signals that exist; without them nobody could be reaped.
+    let signals = Signals::catch().expect("signals can be caught");
     let mut init = Init::start(settings, signals);
     loop {
         init.wait();
@@ -168,10 +163,8 @@ impl Init {
     fn turn(&mut self) -> Option<Action> {
         self.log.flush();
         self.take_output();
-        while let Ok(Some(signal)) = self.signals.read_signal() {
-            if let Some(action) = Action::of_signal(signal.ssi_signo) {
-                self.stop(action);
-            }
+        if let Some(action) = self.signals.take().into_iter().find_map(Action::of_signal) {
+            self.stop(action);
         }
         self.reap();
         self.take_network();

@@ -8,7 +8,6 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use nix::sys::signalfd::SignalFd;
 use rustix::fs::inotify;
 
 use super::children::Role;
@@ -18,6 +17,7 @@ use crate::kernel_line::KernelLine;
 use crate::log_file::LogFile;
 use crate::network::netlink::Netlink;
 use crate::network::{Event, Network, kernel, lease, resolver};
+use crate::signals::Signals;
 use crate::supervise::Agent;
 use crate::{clock, devices, login, medium, mounts, power};
 
@@ -29,7 +29,7 @@ const HOSTNAME: &str = "ipa";
 
 impl Init {
     /// Mounts, consoles, clock, udev, and the network's first orders.
-    pub(super) fn start(settings: Settings, signals: SignalFd) -> Self {
+    pub(super) fn start(settings: Settings, signals: Signals) -> Self {
         let mounted = if settings.owns_machine { mounts::all() } else { Vec::new() };
         let line = KernelLine::read(&settings.line);
         let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
@@ -65,6 +65,7 @@ impl Init {
             half_ready: None,
             medium: None,
             sshd: None,
+            sshd_takes_passwords: false,
             rescued_with: None,
             stopping: None,
         };
@@ -85,6 +86,9 @@ impl Init {
             let _ = symlink(PROGRAM, link);
         }
         self.log.say(clock::check(Path::new(PROGRAM)));
+        if let Err(error) = devices::set_module_options() {
+            self.log.say(format_args!("modules: their options cannot be set: {error}"));
+        }
         self.load_modules();
         match devices::start() {
             Ok(()) => self.log.say("devices: udev started"),
