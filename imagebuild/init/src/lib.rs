@@ -5,8 +5,8 @@
 //! * **udev** (systemd-udevd, udevadm) makes device nodes and `/dev/disk/by-*`, loads modules by alias and names NICs, so
 //!   that all of it is as on the installed system, and as the agent's hints and Ironic's inspection expect it.
 //! * **kmod** loads the modules that no device asks for.
-//! * **busybox** has the DHCP clients (`udhcpc`, and `udhcpc6` where it was built in), `ip`, `getty` and `login`: one
-//!   static file that is in a ramdisk anyway.
+//! * **busybox** has the DHCP clients (`udhcpc`, and `udhcpc6` where it was built in), `ip`, `login` and the shell: one
+//!   file that is in a ramdisk anyway.
 //! * **dropbear**, only if the ramdisk has it and somebody may log in.
 //!
 //! # What the agent waits for
