@@ -8,22 +8,17 @@
 //! The words are those of upstream's ramdisk: diskimage-builder's element `dynamic-login`, and systemd. Upstream gives
 //! `rescue` all rights by way of sudo; here the user has the number 0, which is the same without a further program.
 
-use std::convert::Infallible;
-use std::fmt::Display;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::process::{ioctl_tiocsctty, setsid};
 
 use crate::kernel_line::KernelLine;
-use crate::process::{command, line, run};
+use crate::process::{command, run};
 
 /// Where the agent writes the hash of the rescue password.
 pub const RESCUE_PASSWORD: &str = "etc/ipa-rescue-config/ipa-rescue-password";
@@ -171,36 +166,18 @@ pub fn install_applets() -> Result<(), String> {
     run(command(&[BUSYBOX, "--install", "-s"]), Duration::from_secs(30))
 }
 
-/// A login on a terminal, of its name, or a shell without one. This program opens the terminal: Debian's smaller busybox
-/// has no `getty`, and there is no line to set up that the kernel has not.
-pub fn terminal(name: &str, with_login: bool) -> Vec<String> {
-    // On tty0 whichever terminal is in front would be opened.
-    let device = format!("/dev/{}", if name == "tty0" { "tty1" } else { name });
-    let program: &[&str] = if with_login { &[BUSYBOX, "login"] } else { &[BUSYBOX, "sh", "-l"] };
-    let argv = ["/proc/self/exe", "terminal", &device];
-    argv.iter().chain(program).map(|word| (*word).to_owned()).collect()
+/// A login on a terminal, of its name.
+pub fn getty(terminal: &str) -> Vec<String> {
+    // Rate 0 keeps what the kernel has set; on tty0 whichever terminal is in front would be opened.
+    let terminal = if terminal == "tty0" { "tty1" } else { terminal };
+    [BUSYBOX, "getty", "-L", "0", terminal, "linux"].map(str::to_owned).to_vec()
 }
 
-/// The first moment of a login: becomes another program, in a session whose terminal this device is.
-///
-/// # Errors
-/// The device is no terminal, or there is no such program.
-pub fn become_on_terminal(device: &str, program: &[&str]) -> Result<Infallible, String> {
-    let told = |error: &dyn Display| format!("{device}: {error}");
-    // It only fails for the leader of a session, which is all that is wanted.
-    let _ = setsid();
-    // A serial line may wait for somebody at the other end; logins do not.
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(|error| told(&error))?;
-    let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(device);
-    let terminal = opened.map_err(|error| told(&error))?;
-    fcntl_getfl(&terminal)
-        .and_then(|flags| fcntl_setfl(&terminal, flags - OFlags::NONBLOCK))
-        .map_err(|error| told(&error))?;
-    ioctl_tiocsctty(&terminal).map_err(|error| told(&error))?;
-    let (input, output) = (terminal.try_clone(), terminal.try_clone());
-    let mut command = command(program);
-    command.stdin(input.map_err(|error| told(&error))?).stdout(output.map_err(|error| told(&error))?).stderr(terminal);
-    Err(format!("{}: {}", line(&command), command.env("TERM", "linux").exec()))
+/// A shell on a terminal, without login.
+pub fn shell(terminal: &str) -> Vec<String> {
+    let mut argv = getty(terminal);
+    argv.splice(2..2, ["-n", "-l", SHELL].map(str::to_owned));
+    argv
 }
 
 /// The SSH server, with or without passwords. Keys of its own it makes when the first one comes.

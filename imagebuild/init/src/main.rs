@@ -1,5 +1,5 @@
 //! The program `ipa-init`. Several programs, really: PID 1, the ones that signal it, what DHCP clients run, and the first
-//! moment of the agent and of logins.
+//! moment of the agent.
 
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipa_init::init::{self, Settings};
 use ipa_init::network::lease;
-use ipa_init::{login, medium, power, process};
+use ipa_init::{medium, power, process};
 use rustix::process::{Pid, getpid, setsid};
 
 fn main() -> ExitCode {
@@ -26,9 +26,6 @@ fn main() -> ExitCode {
             complain(power::Action::of_program(name).map_or(Ok(()), |action| action.ask(at_once)))
         }
         (_, ["session", program @ ..]) if !is_first => session(program),
-        (_, ["terminal", device, program @ ..]) if !is_first => {
-            complain(login::become_on_terminal(device, program).map(|never| match never {}))
-        }
         (_, ["medium", publisher @ ..]) if !is_first => {
             medium::main(publisher.first().copied());
             ExitCode::SUCCESS

@@ -76,7 +76,8 @@ impl Init {
         if self.children.values().any(is_there) || !Path::new("/dev").join(&name).exists() {
             return;
         }
-        self.spawn(command(&login::terminal(&name, with_login)), Role::Terminal { name, with_login });
+        let argv = if with_login { login::getty(&name) } else { login::shell(&name) };
+        self.spawn(command(&argv), Role::Terminal { name, with_login });
     }
 
     /// Starts the SSH server, or has it take passwords from now on as well.
