@@ -29,8 +29,6 @@ use crate::supervise::{self, Agent};
 
 /// Longest time from the start until the agent runs without a network.
 const NETWORK: Duration = Duration::from_secs(60);
-/// How long an address of second choice is kept waiting for one of first choice.
-const SECOND_CHOICE: Duration = Duration::from_secs(5);
 /// Time between looks for what nobody tells.
 const TICK: Duration = Duration::from_millis(50);
 /// The longest wait for anything to happen.
@@ -189,7 +187,7 @@ impl Init {
         self.agent.start_at.into_iter().for_each(&mut no_later_than);
         if !self.agent_started {
             no_later_than(self.network_deadline);
-            self.half_ready.into_iter().for_each(|since| no_later_than(since + SECOND_CHOICE));
+            self.half_ready.into_iter().for_each(|since| no_later_than(since + self.network.patience()));
         }
         if !self.unnamed.is_empty() || self.stopping.is_some() {
             no_later_than(now + TICK);
@@ -249,7 +247,7 @@ impl Init {
             self.half_ready = Some(now);
         }
         let enough = self.network.is_ready() || self.network.is_off();
-        let second_choice = self.half_ready.is_some_and(|since| now >= since + SECOND_CHOICE);
+        let second_choice = self.half_ready.is_some_and(|since| now >= since + self.network.patience());
         if enough || (second_choice && self.network.is_half_ready()) || now >= self.network_deadline {
             let summary = self.network.summary();
             let late = if now >= self.network_deadline { "no network in time, the agent starts without: " } else { "" };

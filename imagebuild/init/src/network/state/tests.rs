@@ -118,9 +118,11 @@ fn a_nic_that_comes_later_is_done_then() {
 #[test]
 fn the_boot_nic_is_waited_for_and_its_routes_win() {
     let mut network = by_line("BOOTIF=01-52-54-00-00-00-02");
+    assert_eq!(network.patience(), PATIENCE, "it is not there, and may never be");
     network.all([link(2, "ens3", 1, true), link(3, "ens4", 2, true), Event::Named(2), Event::Named(3)]);
     network.event(Event::Address { index: 2, address: [10, 0, 0, 1].into(), is_there: true });
     assert!(!network.is_ready() && network.is_half_ready());
+    assert_eq!(network.patience(), PATIENCE_BOOT);
     let bound = [("interface", "ens4"), ("ip", "10.1.0.2"), ("router", "10.1.0.1")];
     assert_eq!(network.does(told("bound", &bound))[1], "ip route replace 0.0.0.0/0 via 10.1.0.1 dev ens4 metric 10");
     network.event(Event::Address { index: 3, address: [10, 1, 0, 2].into(), is_there: true });
