@@ -346,6 +346,23 @@ mod tests {
     }
 
     #[test]
+    fn a_token_may_begin_with_a_dash() {
+        let token = "-dQ3_b5s0P4mJx9n2Lw8vRt6yUc1ZaEg7hKiXoFqWlM";
+        for line in [
+            format!("--agent-token {token}"),
+            format!("--agent_token={token} -d"),
+            format!("run --agent-token {token}"),
+        ] {
+            let cli = parse(&format!("ipa-host {line}"));
+            let run = match cli.command {
+                Some(Command::Run(run)) => run.or(cli.run),
+                _ => cli.run,
+            };
+            assert_eq!(said(run.flags.all()), [format!("agent_token={token}")], "{line}");
+        }
+    }
+
+    #[test]
     fn bad_values_are_explained() {
         let message = |args: [&str; 2]| {
             let args = [["ipa-host"].as_slice(), &args].concat();
@@ -356,6 +373,7 @@ mod tests {
         let timeout = message(["--lookup_timeout", "soon"]);
         assert!(timeout.contains("--lookup-timeout") && timeout.contains("\"soon\"; allowed is a whole"), "{timeout}");
         assert!(message(["--lookup-timeout", "--debug"]).contains("--lookup-timeout needs a value"));
+        assert!(message(["--agent-token", "-d"]).contains("in one word, as --agent-token=VALUE"));
         assert!(message(["--noenable-auto-tls=1", "run"]).contains("--noenable-auto-tls takes no value"));
         assert!(message(["inventory", "--ntp-server=a"]).contains("--ntp-server belongs to the agent"));
         assert!(message(["--", "--ntp-server=a"]).contains("--ntp-server"), "no flag after two dashes");
