@@ -4,6 +4,7 @@ pub mod config_places;
 pub mod config_table;
 pub mod inventory_table;
 pub mod option_flags;
+pub mod root_device_table;
 mod unlisted;
 
 use std::ffi::{OsStr, OsString};
@@ -136,6 +137,8 @@ pub struct CheckOptions {
 pub enum ExplainCommand {
     /// Says which managers would be asked, in which order, and why
     Method(ExplainMethodOptions),
+    /// Says which disk would be the root device, and why no other
+    RootDevice(ExplainRootDeviceOptions),
 }
 
 /// Options of `explain method`.
@@ -146,6 +149,23 @@ pub struct ExplainMethodOptions {
     pub common: CommonOptions,
     /// The method or step
     pub name: String,
+    /// Prints JSON
+    #[structopt(long)]
+    pub json: bool,
+}
+
+/// Options of `explain root-device`.
+#[derive(Debug, StructOpt)]
+pub struct ExplainRootDeviceOptions {
+    /// Options that every command has.
+    #[structopt(flatten)]
+    pub common: CommonOptions,
+    /// The node's root_device, as JSON
+    #[structopt(long, value_name = "JSON", parse(try_from_str = serde_json::from_str))]
+    pub hints: Option<serde_json::Value>,
+    /// The whole node, as JSON
+    #[structopt(long, value_name = "FILE", parse(from_os_str), conflicts_with = "hints")]
+    pub node: Option<PathBuf>,
     /// Prints JSON
     #[structopt(long)]
     pub json: bool,
