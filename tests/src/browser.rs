@@ -99,32 +99,32 @@ impl Browser {
 
     /// Opens an address on a screen and looks at it once it has been loaded.
     pub fn view(&mut self, url: &str, screen: Screen) -> View {
-        let target = self.command(None, "Target.createTarget", json!({"url": "about:blank"}));
+        let target = self.command(None, "Target.createTarget", &json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
-        let session = self.command(None, "Target.attachToTarget", attach)["sessionId"].clone();
+        let session = self.command(None, "Target.attachToTarget", &attach)["sessionId"].clone();
         let page = session.as_str();
         for domain in ["Page", "Network", "Debugger", "Log", "DOM", "CSS"] {
-            self.command(page, &format!("{domain}.enable"), json!({}));
+            self.command(page, &format!("{domain}.enable"), &json!({}));
         }
         let Screen { width, height, dark } = screen;
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
-        self.command(page, "Emulation.setDeviceMetricsOverride", metrics);
+        self.command(page, "Emulation.setDeviceMetricsOverride", &metrics);
         let scheme = json!({"name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" }});
-        self.command(page, "Emulation.setEmulatedMedia", json!({"features": [scheme]}));
+        self.command(page, "Emulation.setEmulatedMedia", &json!({"features": [scheme]}));
 
         self.events.clear();
-        self.command(page, "Page.navigate", json!({"url": url}));
+        self.command(page, "Page.navigate", &json!({"url": url}));
         self.wait_for(PATIENCE, |event| event["method"] == "Page.loadEventFired");
-        let layout = self.command(page, "Page.getLayoutMetrics", json!({}));
-        let root = self.command(page, "DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
-        let html = self.command(page, "DOM.getOuterHTML", json!({"nodeId": root}))["outerHTML"].clone();
-        let body = self.command(page, "DOM.querySelector", json!({"nodeId": root, "selector": "body"}));
-        let style = self.command(page, "CSS.getComputedStyleForNode", json!({"nodeId": body["nodeId"]}));
+        let layout = self.command(page, "Page.getLayoutMetrics", &json!({}));
+        let root = self.command(page, "DOM.getDocument", &json!({"depth": 0}))["root"]["nodeId"].clone();
+        let html = self.command(page, "DOM.getOuterHTML", &json!({"nodeId": root}))["outerHTML"].clone();
+        let body = self.command(page, "DOM.querySelector", &json!({"nodeId": root, "selector": "body"}));
+        let style = self.command(page, "CSS.getComputedStyleForNode", &json!({"nodeId": body["nodeId"]}));
         let properties = style["computedStyle"].as_array().into_iter().flatten();
         let colour = properties.into_iter().find(|property| property["name"] == "color");
         let whole = json!({"format": "png", "captureBeyondViewport": true});
-        let picture = self.command(page, "Page.captureScreenshot", whole)["data"].clone();
-        self.command(None, "Target.closeTarget", json!({"targetId": target["targetId"]}));
+        let picture = self.command(page, "Page.captureScreenshot", &whole)["data"].clone();
+        self.command(None, "Target.closeTarget", &json!({"targetId": target["targetId"]}));
 
         let of = |method: &str| {
             let fits = self.events.iter().filter(|event| event["method"] == method && event["sessionId"] == session);
@@ -143,7 +143,7 @@ impl Browser {
     }
 
     /// Sends a command, to a page or to the browser itself, and gives its result.
-    fn command(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
+    fn command(&mut self, session: Option<&str>, method: &str, params: &Value) -> Value {
         self.sent += 1;
         let id = self.sent;
         let mut command = json!({"id": id, "method": method, "params": params});
