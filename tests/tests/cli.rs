@@ -216,11 +216,12 @@ fn explain_tells_who_is_asked_and_why() {
 /// The choice among this machine's disks, by the generic manager; nothing is written.
 #[test]
 fn explain_root_device_tells_of_each_disk_why() {
-    let plugins = PluginDir::new().with(&artifacts::plugin("ipa-generic"));
+    let plugins = PluginDir::new().with(&artifacts::plugin("ipa-generic")).with_puppet("aaaa", &json!({}));
     let explain = |more: &[&str]| on(&plugins, &[&["explain", "root-device"], more].concat());
     let told = explain(&["--hints", r#"{"size": "> 999999"}"#]);
     assert_eq!(told.code, Some(1), "no disk is so large: {told:#?}");
     assert!(told.stdout.contains("Root device  none\nBecause      No suitable device was found"), "{told:#?}");
+    assert!(told.stdout.contains("\nAsked first  puppet_aaaa, which may choose another disk\n"), "{told:#?}");
     let told = explain(&["--hints", r#"{"size": "large"}"#, "--json"]);
     assert!(told.json()["problem"].to_string().contains("is not an integer value"), "{told:#?}");
 

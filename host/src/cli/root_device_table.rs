@@ -20,6 +20,10 @@ pub fn render(explanation: &Value) -> String {
     if let Some(problem) = explanation["problem"].as_str() {
         let _ = writeln!(out, "Because      {}", printable(problem));
     }
+    let before: Vec<String> = explanation["asked_before"].as_array().into_iter().flatten().map(text).collect();
+    if !before.is_empty() {
+        let _ = writeln!(out, "Asked first  {}, which may choose another disk", before.join(", "));
+    }
     let disks = explanation["disks"].as_array().map(Vec::as_slice).unwrap_or_default();
     for disk in disks {
         let bytes = disk["size"].as_u64().map_or_else(|| "-".to_owned(), size);
@@ -53,7 +57,7 @@ mod tests {
         let hint =
             |matches: Value, has: Value| json!({"hint": "size", "wanted": "> 8", "has": has, "matches": matches});
         let page = render(&json!({
-            "hints": {"size": "> 8"}, "root_device": "/dev/sdb", "problem": null,
+            "hints": {"size": "> 8"}, "root_device": "/dev/sdb", "problem": null, "asked_before": ["acme"],
             "disks": [
                 {"name": "/dev/sda", "size": 8_u64 << 30, "verdict": "too\u{1b}[2J small", "hints": [hint(json!(false), json!(["8 GiB"]))]},
                 {"name": "/dev/sdb", "size": 9_u64 << 30, "verdict": "the root device", "hints": [hint(json!(true), json!(["9 GiB"]))]},
@@ -63,6 +67,7 @@ mod tests {
         for line in [
             "Hints        {\"size\":\"> 8\"}",
             "Root device  /dev/sdb",
+            "Asked first  acme, which may choose another disk",
             "/dev/sda  8.0 GiB  too?[2J small",
             "  size \"> 8\" does not match 8 GiB",
             "  size \"> 8\" matches 9 GiB",

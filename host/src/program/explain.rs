@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{BAD_NEWS, Failure, start};
 use crate::cli::{ExplainMethodOptions, ExplainRootDeviceOptions, RunOptions, root_device_table};
 use crate::managers::{CallContext, Managers};
+use crate::plugins::Registry;
 
 /// Largest description of a node, in bytes.
 const NODE_LIMIT: u64 = 16 << 20;
@@ -39,14 +40,25 @@ pub(super) async fn root_device(options: ExplainRootDeviceOptions, outer: RunOpt
         .dispatch(&CallContext::new(), "explain_root_device", json!({"node": node}))
         .await
         .map_err(|error| Failure::new(format!("the root device cannot be explained: {error}")));
+    let before = asked_before(&registry);
     registry.stop().await;
-    let explanation = explanation?;
+    let mut explanation = explanation?;
+    explanation["asked_before"] = json!(before);
     if options.json {
         println!("{}", serde_json::to_string_pretty(&explanation)?);
     } else {
         print!("{}", root_device_table::render(&explanation));
     }
     Ok(if explanation["root_device"].is_null() { ExitCode::from(BAD_NEWS) } else { ExitCode::SUCCESS })
+}
+
+/// The managers that may choose a root device before the one that explains its choice is asked.
+fn asked_before(registry: &Registry) -> Vec<String> {
+    let explaining = registry.explain("explain_root_device").asked;
+    // A dynamic manager is asked for everything, and answers what it likes.
+    let explaining = explaining.into_iter().find(|asked| asked.because == "declares").map(|asked| asked.name);
+    let choosing = registry.explain("get_os_install_device").asked.into_iter().map(|asked| asked.name);
+    choosing.take_while(|name| Some(name) != explaining.as_ref()).collect()
 }
 
 /// A node as `openstack baremetal node show --format json` prints it.

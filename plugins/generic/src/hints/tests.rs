@@ -46,6 +46,17 @@ fn verdicts_are_the_python_agents() {
 }
 
 #[test]
+#[ignore = "needs ironic-python-agent 13.0.0 in IPA_UPSTREAM_PYTHON"]
+fn the_record_is_what_the_python_agent_says() {
+    let python = std::env::var_os("IPA_UPSTREAM_PYTHON").expect("IPA_UPSTREAM_PYTHON names the interpreter");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/upstream/root_device.py");
+    let output = std::process::Command::new(python).arg(script).output().expect("it can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(said, recorded(), "record it again: python tests/upstream/root_device.py");
+}
+
+#[test]
 fn bad_hints_are_explained() {
     for (hints, says) in [
         (json!({"colour": "red"}), "The hints \"colour\" are invalid. Valid hints are: \"size, model"),
