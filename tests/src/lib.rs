@@ -6,6 +6,7 @@
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
 //! * [`fake_ironic`] is the server that the host looks its node up at, [`machine`] the machine that it knows,
 //!   [`certificates`] and [`tls`] are for where they speak TLS, [`tunnel`] is a proxy between them.
+//! * [`browser`] opens a page in Chromium and looks at it.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`container`] boots a Debian with systemd for what is installed from packages.
@@ -17,6 +18,7 @@
 pub mod api_copies;
 pub mod artifacts;
 pub mod broken_files;
+pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod container;

@@ -57,6 +57,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("systemd-nspawn", "systemd-container"),
     tool("mmdebstrap", "mmdebstrap"),
     tool("lintian", "lintian"),
+    tool("chromium", "chromium"),
 ];
 /// For the Debian packages.
 pub(crate) const FOR_DEB: &[Tool] =

@@ -127,7 +127,7 @@ async fn live(
         session.answers_for_the_node(meeting, registry);
     }
     // A lookup may have told where statistics go.
-    if let Some(options) = StatsdOptions::of(config) {
+    if let Some(options) = StatsdOptions::of(config, agent.node_uuid().as_deref()) {
         agent.requests().send_to(Statsd::start(options, log.clone()));
     }
     let listener = api::bind(&config.listen_host(), config.listen_port())
