@@ -1,7 +1,8 @@
 //! Builds what the agent is shipped in.
 //!
 //! Nothing in here knows the agent's protocol; it takes finished programs and puts them where a machine boots them.
-//! [`process`] starts every tool, and [`failure`] is the line that a person reads when one fails.
+//! [`signing`] signs plugins that are fetched at boot. [`process`] starts every tool, and [`failure`] is the line that a person reads when one fails.
 
 pub mod failure;
 pub mod process;
+pub mod signing;

@@ -9,6 +9,7 @@ mod parity;
 mod repo;
 mod resident;
 mod run;
+mod sign_plugin;
 mod steps;
 mod test;
 mod tools;
@@ -33,6 +34,8 @@ enum Command {
     Load(load::Options),
     /// Finds which functions the idle agent runs and writes host/resident.txt, by which its program is laid out.
     Resident(resident::Options),
+    /// Signs a plugin for ipa-plugin-urls, or makes a key pair.
+    SignPlugin(sign_plugin::Options),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Load(options) => load::run(&options),
         Command::Resident(options) => resident::run(&options),
+        Command::SignPlugin(options) => sign_plugin::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

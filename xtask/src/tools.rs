@@ -53,6 +53,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
     tool("curl", "curl"),
+    tool("minisign", "minisign"),
 ];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];
