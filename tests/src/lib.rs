@@ -7,6 +7,8 @@
 //! * [`fake_ironic`] is the server that the host looks its node up at, [`machine`] the machine that it knows,
 //!   [`certificates`] and [`tls`] are for where they speak TLS, [`tunnel`] is a proxy between them.
 //! * [`browser`] opens a page in Chromium and looks at it.
+//! * [`signer`] signs plugins as operators do.
+//! * [`web`] gives away files over TLS.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`container`] boots a Debian with systemd for what is installed from packages.
@@ -31,8 +33,10 @@ pub mod processes;
 pub mod program;
 pub mod real_ironic;
 pub mod responder;
+pub mod signer;
 pub mod tls;
 pub mod tunnel;
+pub mod web;
 
 pub use client::{Answer, Client};
 pub use fake_ironic::FakeIronic;

@@ -58,6 +58,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("mmdebstrap", "mmdebstrap"),
     tool("lintian", "lintian"),
     tool("chromium", "chromium"),
+    tool("minisign", "minisign"),
 ];
 /// For the Debian packages.
 pub(crate) const FOR_DEB: &[Tool] =
