@@ -4,4 +4,5 @@
 //! [`process`] starts every tool, and [`failure`] is the line that a person reads when one fails.
 
 pub mod failure;
+pub mod iso;
 pub mod process;
