@@ -65,6 +65,9 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("isoinfo", "genisoimage"),
     tool("sfdisk", "fdisk"),
 ];
+/// For the Debian packages.
+pub(crate) const FOR_DEB: &[Tool] =
+    &[tool("dpkg-deb", "dpkg"), tool("dpkg-shlibdeps", "dpkg-dev"), tool("gzip", "gzip"), tool("git", "git")];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];
 

@@ -22,8 +22,11 @@ use crate::ironic::{
 use crate::managers::CallContext;
 use crate::network::{self, Advertise, callback_url};
 use crate::plugins::Registry;
+use crate::systemd::Systemd;
 use crate::tls::{ClientOptions, client_config};
 
+/// The next heartbeat is tried after a time of Ironic's at most. After as many of them without one, nobody beats.
+const SILENCE: u32 = 2;
 /// Wait before the address to advertise is looked for once more.
 const ADDRESS_PAUSE: Duration = Duration::from_secs(10);
 
@@ -134,6 +137,17 @@ impl Session {
         Ok(Some(Meeting { found, host: self.address(agent).await?, api_version, question }))
     }
 
+    /// What the agent does until its API is served, for the operator.
+    pub(super) fn outlook(&self) -> String {
+        let urls: Vec<String> = self.ironic.client().urls().iter().map(ToString::to_string).collect();
+        match (urls.is_empty(), self.inspection.is_some()) {
+            (false, false) => format!("looking the node up at {}", urls.join(", ")),
+            (false, true) => format!("inspecting, then looking the node up at {}", urls.join(", ")),
+            (true, true) => "inspecting; no Ironic API URL is known".to_owned(),
+            (true, false) => "no Ironic is known".to_owned(),
+        }
+    }
+
     /// Lets the managers have the node looked up again, by the client that found it, so that they see what was changed
     /// since. Without time for a lookup they cannot.
     pub(super) fn answers_for_the_node(self: &Arc<Self>, meeting: &Meeting, registry: &Registry) {
@@ -183,7 +197,13 @@ impl Session {
     }
 
     /// Announces the agent for as long as it serves.
-    pub(super) async fn keep_beating(&self, agent: &Agent, meeting: &Meeting, served: Served) -> Infallible {
+    pub(super) async fn keep_beating(
+        &self,
+        agent: &Agent,
+        meeting: &Meeting,
+        served: Served,
+        systemd: &Systemd,
+    ) -> Infallible {
         let (log, found) = (agent.log(), &meeting.found);
         let port = match self.config.origin("advertise_port") {
             Origin::Default => served.listener.port(),
@@ -204,6 +224,10 @@ impl Session {
             let (token, time) = (agent.token(), SystemTime::now());
             let beat = self.ironic.beat(&announcement, token.as_deref()).await;
             agent.note_heartbeat(Heartbeat { time, answer: beat.to_string() });
+            if let Some(vitals) = systemd.vitals() {
+                vitals.heartbeat_tried(found.heartbeat_timeout.saturating_mul(SILENCE));
+            }
+            systemd.refresh().await;
             beat
         };
         keep_beating(found.heartbeat_timeout, log, || agent.heartbeat_forced(), beat).await
