@@ -29,6 +29,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     steps.step("tools", "cargo xtask test", || tools::ensure(tools::FOR_TESTS))?;
     steps.step("python agent", "cargo xtask test", || tools::UPSTREAM.ensure())?;
     steps.step("ironic", "cargo xtask test", || tools::IRONIC.ensure())?;
+    steps.step("diskimage-builder", "cargo xtask test", || tools::DIB.ensure())?;
     if !options.fast {
         steps.command("format", &mut cargo(&["fmt", "--all", "--check"]))?;
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -46,7 +47,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
     // What is ignored by default needs no more than the tools above.
     test.args(["--", "--include-ignored"])
         .env("IPA_UPSTREAM_PYTHON", tools::UPSTREAM.program("python"))
-        .env("IPA_IRONIC_PYTHON", tools::IRONIC.program("python"));
+        .env("IPA_IRONIC_PYTHON", tools::IRONIC.program("python"))
+        .env("IPA_DIB", tools::DIB.program("disk-image-create"));
     let mut tally = Tally::default();
     steps.step("tests", &process::line(&test), || {
         process::run_lines(&mut test, COMMAND, |line| {
