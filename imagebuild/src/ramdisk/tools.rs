@@ -159,6 +159,10 @@ mod tests {
     #[test]
     fn the_list_of_the_repository_can_be_read() {
         let tools = Tools::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/ramdisk/tools.toml"))).unwrap();
-        assert!(tools.packages(&BTreeSet::new()).contains(&"udev"));
+        let unasked = tools.packages(&BTreeSet::new());
+        assert!(unasked.contains(&"udev"));
+        // A server that nobody asked for would be open to whoever can write the kernel line.
+        assert!(!unasked.contains(&"dropbear-bin"));
+        assert!(tools.packages(&BTreeSet::from([Only::Ssh])).contains(&"dropbear-bin"));
     }
 }
