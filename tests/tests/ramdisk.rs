@@ -257,13 +257,20 @@ fn what_the_agent_relies_on_is_where_it_looks() {
         "/sbin/blkdiscard",
         "/bin/efibootmgr",
         "/usr/bin/ipmitool",
+        "/usr/sbin/dhcpcd",
     ] {
         let path = ramdisk.follow(program).unwrap_or_else(|| panic!("{program} is missing"));
         assert_eq!(ramdisk.entries[&path].permissions() & 0o111, 0o111, "{path}");
     }
-    for directory in
-        ["/etc/ipa-rescue-config", "/etc/ironic-python-agent.d", "/etc/ipa/plugin-keys", "/proc", "/sys", "/dev"]
-    {
+    for directory in [
+        "/etc/ipa-rescue-config",
+        "/etc/ironic-python-agent.d",
+        "/etc/ipa/plugin-keys",
+        "/usr/lib/dhcpcd",
+        "/proc",
+        "/sys",
+        "/dev",
+    ] {
         assert_eq!(ramdisk.entries[directory].kind(), cpio::DIRECTORY, "{directory}");
     }
     assert_eq!(ramdisk.entries["/usr/lib/ipa/plugins/libipa_generic.so"].permissions(), 0o644);

@@ -56,6 +56,8 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
     tool("busybox", "busybox-static"),
+    tool("dhcpcd", "dhcpcd-base"),
+    tool("dnsmasq", "dnsmasq-base"),
     tool("curl", "curl"),
     tool("systemd-nspawn", "systemd-container"),
     tool("mmdebstrap", "mmdebstrap"),

@@ -5,8 +5,9 @@
 //! * **udev** (systemd-udevd, udevadm) makes device nodes and `/dev/disk/by-*`, loads modules by alias and names NICs, so
 //!   that all of it is as on the installed system, and as the agent's hints and Ironic's inspection expect it.
 //! * **kmod** loads the modules that no device asks for.
-//! * **busybox** has the DHCP clients (`udhcpc`, and `udhcpc6` where it was built in), `ip`, `getty` and `login`: one
-//!   file that is in a ramdisk anyway.
+//! * **busybox** has the client of DHCP for IPv4 (`udhcpc`), `ip`, `getty` and `login`: one file that is in a ramdisk
+//!   anyway.
+//! * **dhcpcd** is the client of DHCPv6, which Debian's busybox has not. It is told to do that and nothing else.
 //! * **dropbear**, only if the ramdisk has it and somebody may log in.
 //!
 //! # What the agent waits for

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let is_first = getpid() == Pid::INIT;
     // To PID 1 the kernel passes what it does not know of its own line; that must mean nothing.
     match (name, &words[words.len().min(1)..]) {
-        (lease::HANDLER, [event, ..]) => complain(init::tell(path, event)),
+        (lease::HANDLER, arguments) => complain(init::tell(path, arguments.first().copied())),
         ("ipa-init-trial", arguments) if is_first => init(Settings::trial(arguments)),
         ("reboot" | "poweroff" | "halt", arguments) if !is_first => {
             let at_once = arguments.iter().any(|word| matches!(*word, "-f" | "--force"));

@@ -86,7 +86,10 @@ impl Trial {
             lines.take_while(|line| send.send(line.clone()).is_ok()).for_each(drop);
         });
         symlink(env!("CARGO_BIN_EXE_ipa-init"), path("ipa-init-trial")).unwrap();
-        let mut argv = vec![path("ipa-init-trial").display().to_string()];
+        // What programs keep in fixed places is gone with the container.
+        let own = "mount -t tmpfs own /run && mount -t tmpfs own /var/lib && exec \"$@\"";
+        let mut argv = ["sh", "-c", own, "sh"].map(str::to_owned).to_vec();
+        argv.push(path("ipa-init-trial").display().to_string());
         argv.push(format!("root={}", directory.path().display()));
         argv.push(format!("line={}", path("line").display()));
         argv.push(format!("console={}", path("console").display()));
@@ -102,8 +105,10 @@ impl Trial {
 
     /// Waits for a line on the console that has this text.
     fn says(&mut self, text: &str) -> String {
+        // For all of them: somebody may say something else for ever.
+        let end = Instant::now() + DEADLINE;
         loop {
-            let line = self.console.recv_timeout(DEADLINE);
+            let line = self.console.recv_timeout(end.saturating_duration_since(Instant::now()));
             let line = line.unwrap_or_else(|_| panic!("never said {text:?}, but:\n{}", self.seen.join("\n")));
             self.seen.push(line.clone());
             // The line that tells how the agent is started has all of its script in it.
@@ -208,35 +213,58 @@ struct Lan {
 }
 
 impl Lan {
-    fn start() -> Self {
+    /// With a server whose command line `server` makes, given a directory of its own.
+    fn new(address: &str, server: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let container = Container::start(&["sleep", "600"]);
         container.run(&["ip", "link", "add", "srv", "type", "veth", "peer", "name", "nic0"]);
-        container.run(&["ip", "addr", "add", "192.0.2.1/24", "dev", "srv"]);
+        container.run(&["ip", "addr", "add", address, "dev", "srv"]);
         container.run(&["ip", "link", "set", "srv", "up"]);
-        let conf = directory.path().join("udhcpd.conf");
-        let file = |name: &str| directory.path().join(name).display().to_string();
-        fs::write(
-            &conf,
-            format!(
-                "start 192.0.2.100\nend 192.0.2.110\ninterface srv\nlease_file {}\npidfile {}\n\
+        let net = format!("--net=/proc/{}/ns/net", container.first());
+        let server = Command::new("nsenter")
+            .arg(net)
+            .args(server(directory.path()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nsenter is installed (package util-linux)");
+        Self { container, _directory: directory, server }
+    }
+
+    /// With a DHCP server of IPv4: busybox's, of the package busybox-static.
+    fn start() -> Self {
+        Self::new("192.0.2.1/24", |directory| {
+            let file = |name: &str| directory.join(name).display().to_string();
+            let conf = format!(
+                "start 192.0.2.100\nend 192.0.2.109\ninterface srv\nlease_file {}\npidfile {}\n\
                  opt subnet 255.255.255.0\nopt router 192.0.2.1\nopt dns 192.0.2.53 192.0.2.54\nopt domain example\n\
                  opt lease 600\nopt mtu 1400\n\
                  opt staticroutes 10.9.0.0/16 192.0.2.254, 0.0.0.0/0 192.0.2.2\n",
                 file("leases"),
                 file("pid")
-            ),
-        )
-        .unwrap();
-        fs::write(directory.path().join("leases"), "").unwrap();
-        let net = format!("--net=/proc/{}/ns/net", container.first());
-        let server = Command::new("nsenter")
-            .args([&net, "busybox", "udhcpd", "-f"])
-            .arg(&conf)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("busybox is installed (package busybox-static)");
-        Self { container, _directory: directory, server }
+            );
+            fs::write(directory.join("udhcpd.conf"), conf).unwrap();
+            fs::write(directory.join("leases"), "").unwrap();
+            ["busybox", "udhcpd", "-f", &file("udhcpd.conf")].map(str::to_owned).to_vec()
+        })
+    }
+
+    /// With a router that gives addresses by DHCPv6 alone: dnsmasq, of the package dnsmasq-base. It knows one machine by
+    /// its MAC address.
+    fn start_v6(mac: &str, address: &str) -> Self {
+        Self::new("2001:db8::1/64", |directory| {
+            let file = |name: &str| directory.join(name).display().to_string();
+            let conf = format!(
+                "keep-in-foreground\nport=0\nuser=root\ninterface=srv\nenable-ra\nra-param=srv,4\n\
+                 dhcp-range=2001:db8::100,2001:db8::1ff,64,600\ndhcp-host={mac},[{address}]\n\
+                 dhcp-option=option6:dns-server,[2001:db8::53]\ndhcp-option=option6:domain-search,example\n\
+                 dhcp-leasefile={}\npid-file={}\n",
+                file("leases"),
+                file("pid")
+            );
+            fs::write(directory.join("dnsmasq.conf"), conf).unwrap();
+            vec!["dnsmasq".to_owned(), format!("--conf-file={}", file("dnsmasq.conf"))]
+        })
     }
 
     fn plug_into(&self, trial: &Trial) {
@@ -271,17 +299,59 @@ fn a_nic_that_comes_later_gets_a_lease() {
         "search example\nnameserver 192.0.2.53\nnameserver 192.0.2.54\n"
     );
     // The client runs on, is started again when it ends, and the address stays.
-    let client = find_client(trial.container.first());
+    let client = find_client(trial.container.first(), "udhcpc");
     Command::new("kill").args(["-s", "KILL", &client.to_string()]).status().unwrap();
     trial.says("DHCP client V4 of link");
-    until(|| Some(find_client(trial.container.first())).filter(|again| *again != client));
+    until(|| Some(find_client(trial.container.first(), "udhcpc")).filter(|again| *again != client));
     assert!(trial.container.run(&["ip", "addr", "show", "nic0"]).contains("inet 192.0.2.10"));
 }
 
-fn find_client(first: u32) -> u32 {
+#[test]
+fn a_router_sends_a_nic_to_a_dhcpv6_server() {
+    let mac = "52:54:00:aa:bb:01";
+    let lan = Lan::start_v6(mac, "2001:db8::7");
+    // What does not say that it forwards is soon taken for no router any more.
+    let set = "cd /proc/sys/net/ipv6/conf && echo 1 > all/forwarding && echo 1 > all/keep_addr_on_down";
+    lan.container.run(&["sh", "-c", set]);
+    lan.container.run(&["ip", "link", "set", "nic0", "address", mac]);
+    let mut trial = Trial::start("", &shell("echo here; exec sleep 600"), &[]);
+    trial.says("starts, consoles");
+    lan.plug_into(&trial);
+    trial.says("nic0 asks for an IPv6 address (dhcpcd)");
+    trial.says("nic0 has 2001:db8::7/128 by DHCPv6 for 600 s");
+    trial.says("here");
+    let show = ["ip", "-6", "addr", "show", "nic0", "scope", "global"];
+    let link = trial.container.run(&show);
+    // The kernel knows when the address is over, whatever becomes of the client.
+    assert!(link.contains("inet6 2001:db8::7/128 scope global dynamic"), "{link}");
+    assert_eq!(link.matches("inet6").count(), 1, "{link}");
+    let routes = trial.container.run(&["ip", "-6", "route"]);
+    assert!(routes.contains("default via fe80::") && routes.contains("2001:db8::/64 dev nic0"), "{routes}");
+    let resolv_conf = trial.path("etc/resolv.conf");
+    assert_eq!(fs::read_to_string(&resolv_conf).unwrap(), "search example\nnameserver 2001:db8::53\n");
+    trial.container.run(&["busybox", "ping", "-6", "-c", "1", "-W", "10", "2001:db8::1"]);
+    // Unplugged, the client takes the address away.
+    lan.container.run(&["ip", "link", "set", "srv", "down"]);
+    trial.says("nic0: the lease of 2001:db8::7/128 is over");
+    until(|| (!trial.container.run(&show).contains("inet6")).then_some(()));
+    // The router told the same server for names, but no domain.
+    until(|| (fs::read_to_string(&resolv_conf).ok()? == "nameserver 2001:db8::53\n").then_some(()));
+    lan.container.run(&["ip", "link", "set", "srv", "up"]);
+    trial.says("nic0 has 2001:db8::7/128 by DHCPv6");
+    // A client that ends is started again, and the address stays meanwhile.
+    let client = find_client(trial.container.first(), "dhcpcd: nic0");
+    Command::new("kill").args(["-s", "TERM", &client.to_string()]).status().unwrap();
+    trial.says("DHCP client V6 of link");
+    let link = trial.container.run(&show);
+    assert!(link.contains("inet6 2001:db8::7/128 scope global dynamic"), "{link}");
+    trial.says("nic0 asks for an IPv6 address (dhcpcd)");
+    until(|| Some(find_client(trial.container.first(), "dhcpcd")).filter(|again| *again != client));
+}
+
+fn find_client(first: u32, name: &str) -> u32 {
     let list = format!("/proc/{first}/task/{first}/children");
     let is_client =
-        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("udhcpc"));
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(name));
     until(|| fs::read_to_string(&list).ok()?.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_client))
 }
 

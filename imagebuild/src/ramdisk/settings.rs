@@ -40,6 +40,8 @@ pub(super) fn skeleton(tree: &mut Tree) -> Outcome {
         "var/tmp",
         // What rescue writes must find its directory.
         "etc/ipa-rescue-config",
+        // What dhcpcd reads packets with is locked up there; without it, root reads them.
+        "usr/lib/dhcpcd",
         CONFIG,
         PLUGIN_KEYS,
         PLUGINS,

@@ -1,16 +1,20 @@
 //! What follows from events of the network, carried out.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 
 use super::children::Role;
 use super::{Init, RUN};
-use crate::network::{Action, Client, Event, lease};
+use crate::network::address::Mac;
+use crate::network::{Action, Client, Event, lease, lease6};
 use crate::process::{command, pid, run};
 
 const BUSYBOX: &str = "/usr/bin/busybox";
+/// The client of DHCPv6, of Debian's package dhcpcd-base.
+const DHCPCD: &str = "/usr/sbin/dhcpcd";
 /// Time for one `ip`; it only asks the kernel.
 const IP: Duration = Duration::from_secs(10);
 const RESOLV_CONF: &str = "etc/resolv.conf";
@@ -46,7 +50,8 @@ impl Init {
                     self.log.say(format_args!("network: {why}"));
                 }
             }
-            Action::Start { index, name, client } => self.start_client(index, &name, client),
+            Action::Start { index, name, client: Client::V4, .. } => self.start_udhcpc(index, &name),
+            Action::Start { index, name, mac, client: Client::V6 } => self.start_dhcpcd(index, &name, mac),
             Action::Stop(index) => self.stop_clients(index, Signal::TERM, None),
             // A machine in rescue mode is moved to its user's network.
             Action::Renew(index) if self.is_rescued() => self.stop_clients(index, Signal::TERM, None),
@@ -54,27 +59,25 @@ impl Init {
         }
     }
 
-    fn start_client(&mut self, index: u32, name: &str, client: Client) {
-        let program = match client {
-            Client::V4 => "udhcpc",
-            Client::V6 => "udhcpc6",
-        };
-        if client == Client::V6 && !self.has_applet(program) {
-            self.log.say(format_args!("network: {name} should ask a DHCPv6 server, but busybox has no {program}"));
-            return;
-        }
+    fn start_udhcpc(&mut self, index: u32, name: &str) {
         let handler = self.path(RUN).join(lease::HANDLER).display().to_string();
-        let mut argv = vec![BUSYBOX, program, "-f", "-i", name, "-s", &handler, "-t", "4", "-T", "3", "-A", "5"];
-        if client == Client::V4 {
-            argv.extend(["-O", "staticroutes", "-O", "mtu", "-O", "search", "-O", "hostname"]);
-        }
-        self.log.say(format_args!("network: {name} asks for an address ({program})"));
-        self.spawn(command(&argv), Role::Dhcp { index, client });
+        let mut argv = vec![BUSYBOX, "udhcpc", "-f", "-i", name, "-s", &handler, "-t", "4", "-T", "3", "-A", "5"];
+        argv.extend(["-O", "staticroutes", "-O", "mtu", "-O", "search", "-O", "hostname"]);
+        self.log.say(format_args!("network: {name} asks for an address (udhcpc)"));
+        self.spawn(command(&argv), Role::Dhcp { index, client: Client::V4 });
     }
 
-    fn has_applet(&self, name: &str) -> bool {
-        let listed = command(&[BUSYBOX, "--list"]).output();
-        listed.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(|applet| applet == name))
+    fn start_dhcpcd(&mut self, index: u32, name: &str, mac: Option<Mac>) {
+        if !Path::new(DHCPCD).exists() {
+            let without = format!("this ramdisk was built without {DHCPCD} (package dhcpcd-base)");
+            return self.log.say(format_args!("network: {name} should ask a DHCPv6 server, but {without}"));
+        }
+        let handler = self.path(RUN).join(lease::HANDLER).display().to_string();
+        let duid = lease6::duid(mac);
+        let mut argv = vec![DHCPCD];
+        argv.extend(lease6::arguments(name, &handler, &duid));
+        self.log.say(format_args!("network: {name} asks for an IPv6 address (dhcpcd)"));
+        self.spawn(command(&argv), Role::Dhcp { index, client: Client::V6 });
     }
 
     fn stop_clients(&mut self, link: u32, signal: Signal, only: Option<Client>) {

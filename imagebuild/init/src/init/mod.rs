@@ -136,12 +136,20 @@ pub fn run(settings: Settings) -> Action {
     }
 }
 
-/// What a DHCP client's handler does, which was run by this path: tells PID 1.
+/// What a DHCP client's handler does, which was run by this path: tells PID 1. One client has the event as its argument,
+/// the other one in the environment.
 ///
 /// # Errors
 /// PID 1 does not listen.
-pub fn tell(path: &str, event: &str) -> Result<(), String> {
-    let datagram = lease::encode(event, |name| std::env::var(name).ok());
+pub fn tell(path: &str, event: Option<&str>) -> Result<(), String> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let event = match event {
+        Some(event) => event.to_owned(),
+        None if variable("protocol").as_deref() == Some("dhcp6") => variable("reason").unwrap_or_default(),
+        // What becomes of the link the kernel tells.
+        None => return Ok(()),
+    };
+    let datagram = lease::encode(&event, variable);
     let socket = Path::new(path).with_file_name(lease::SOCKET);
     let sent = UnixDatagram::unbound().and_then(|own| own.send_to(&datagram, &socket));
     sent.map(drop).map_err(|error| format!("{}: {error}", socket.display()))

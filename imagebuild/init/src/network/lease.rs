@@ -1,4 +1,4 @@
-//! What a DHCP client tells: busybox's `udhcpc` and `udhcpc6` run a program with the lease in its environment.
+//! What a DHCP client tells: busybox's `udhcpc` and Debian's `dhcpcd` run a program with the lease in its environment.
 //!
 //! That program is this one, under the name [`HANDLER`]. It passes on what matters as one datagram to PID 1, which does
 //! the rest; so there is one place that knows the state of the network.
@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::{Cidr, is_host, is_interface, is_usable, prefix};
 use super::config::Route;
+use super::{Client, lease6};
 
 /// Name of the link to this program that the clients run.
 pub const HANDLER: &str = "dhcp-event";
@@ -14,7 +15,7 @@ pub const HANDLER: &str = "dhcp-event";
 pub const SOCKET: &str = "dhcp.socket";
 /// Largest datagram, in bytes.
 pub const LIMIT: usize = 16 * 1024;
-/// What is passed on of the environment.
+/// What is passed on of the environment, besides what an IPv6 lease has.
 const VARIABLES: &[&str] = &[
     "interface",
     "ip",
@@ -27,12 +28,11 @@ const VARIABLES: &[&str] = &[
     "hostname",
     "mtu",
     "staticroutes",
-    "ipv6",
     "serverid",
     "lease",
 ];
 /// Most routes, servers or domains of a lease.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 64;
 /// A lease's smallest MTU that is believed, in bytes: what every IPv4 host must take.
 const LEAST_MTU: u32 = 576;
 
@@ -41,6 +41,8 @@ const LEAST_MTU: u32 = 576;
 pub struct Told {
     /// The interface's name.
     pub interface: String,
+    /// Which client.
+    pub client: Client,
     /// What became of the lease.
     pub change: Change,
 }
@@ -48,7 +50,7 @@ pub struct Told {
 /// What became of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// There is none: the interface has to be up, without an address.
+    /// There is none any more.
     Lost,
     /// There is one, new or again.
     Bound(Box<Lease>),
@@ -80,14 +82,17 @@ pub struct Lease {
 /// Makes the datagram of a client's event and environment.
 pub fn encode<'a>(event: &str, variable: impl Fn(&str) -> Option<String> + 'a) -> Vec<u8> {
     let mut datagram = event.as_bytes().to_vec();
-    for name in VARIABLES {
+    for name in VARIABLES.iter().chain(lease6::VARIABLES) {
         let Some(value) = variable(name).filter(|value| !value.contains('\0')) else { continue };
+        // Whole or not at all: half of an address may be another one.
+        if datagram.len() + name.len() + value.len() + 2 > LIMIT {
+            continue;
+        }
         datagram.push(0);
         datagram.extend(name.bytes());
         datagram.push(b'=');
         datagram.extend(value.bytes());
     }
-    datagram.truncate(LIMIT);
     datagram
 }
 
@@ -102,35 +107,30 @@ pub fn decode(datagram: &[u8]) -> Result<Told, String> {
     let pairs: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
     let value = |key: &str| pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
     let interface = value("interface").filter(|name| is_interface(name)).ok_or("a DHCP client names no interface")?;
-    let change = match event {
-        "bound" | "renew" | "informed" => {
-            let lease = lease(value).map_err(|why| format!("DHCP on {interface}: {why}"))?;
-            Change::Bound(Box::new(lease))
-        }
-        "deconfig" => Change::Lost,
-        "leasefail" | "nak" => Change::Unanswered,
+    let bound = |lease: Result<Lease, String>| Ok(Change::Bound(Box::new(lease?)));
+    let (client, change) = match event {
+        "bound" | "renew" | "informed" => (Client::V4, bound(lease(value))),
+        "deconfig" => (Client::V4, Ok(Change::Lost)),
+        "leasefail" | "nak" => (Client::V4, Ok(Change::Unanswered)),
+        "BOUND6" | "RENEW6" | "REBIND6" | "REBOOT6" => (Client::V6, bound(lease6::lease(value))),
+        "EXPIRE6" | "STOP6" => (Client::V6, Ok(Change::Lost)),
         other => return Err(format!("DHCP on {interface}: unknown event {other:?}")),
     };
-    Ok(Told { interface: interface.to_owned(), change })
+    let change = change.map_err(|why: String| format!("DHCP on {interface}: {why}"))?;
+    Ok(Told { interface: interface.to_owned(), client, change })
 }
 
 fn lease<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Result<Lease, String> {
     let words = |key| value(key).unwrap_or_default().split_whitespace().take(MOST);
-    let address = match (value("ip"), value("ipv6")) {
-        (Some(ip), _) => {
-            let ip: Ipv4Addr = ip.parse().map_err(|_| format!("the lease has the address {ip:?}"))?;
-            let bits = value("mask").or_else(|| value("subnet")).map_or(Some(24), prefix);
-            bits.and_then(|bits| Cidr::new(ip.into(), bits))
-        }
-        (None, Some(ip)) => Cidr::parse(ip.split_whitespace().next().unwrap_or_default()),
-        (None, None) => None,
-    };
+    let ip = value("ip").ok_or("the lease has no address that can be used")?;
+    let ip: Ipv4Addr = ip.parse().map_err(|_| format!("the lease has the address {ip:?}"))?;
+    let bits = value("mask").or_else(|| value("subnet")).map_or(Some(24), prefix);
+    let address = bits.and_then(|bits| Cidr::new(ip.into(), bits));
     let address = address.filter(|own| is_usable(own.address)).ok_or("the lease has no address that can be used")?;
-    let is_v4 = address.address.is_ipv4();
     let domains = words("search").chain(words("domain")).filter(|name| is_host(name)).map(str::to_owned);
     Ok(Lease {
         address,
-        routes: if is_v4 { routes(value("staticroutes").unwrap_or_default(), words("router")) } else { Vec::new() },
+        routes: routes(value("staticroutes").unwrap_or_default(), words("router")),
         dns: words("dns").filter_map(|server| server.parse().ok()).filter(|server| is_usable(*server)).collect(),
         domains: domains.collect(),
         hostname: value("hostname").filter(|name| is_host(name)).map(str::to_owned),
@@ -210,10 +210,12 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_of_ipv6() {
-        let lease = bound(&[("interface", "e"), ("ipv6", "fd00::7/128"), ("dns", "fd00::53"), ("router", "10.0.2.2")]);
-        assert_eq!(lease.address, Cidr::parse("fd00::7/128").unwrap());
-        assert!(lease.routes.is_empty());
+    fn what_does_not_fit_is_left_out_whole() {
+        let long = "a".repeat(LIMIT);
+        let environment = [("interface", "e"), ("ip", "10.0.2.15"), ("router", &long), ("lease", "60")];
+        let get = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        assert!(encode("bound", get).len() <= LIMIT);
+        assert_eq!(bound(&environment).seconds, Some(60));
     }
 
     #[test]

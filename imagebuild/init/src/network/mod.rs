@@ -9,6 +9,7 @@ pub mod address;
 pub mod config;
 pub mod kernel;
 pub mod lease;
+pub mod lease6;
 pub mod netlink;
 pub mod network_data;
 mod plan;

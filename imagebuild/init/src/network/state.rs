@@ -111,6 +111,8 @@ pub enum Action {
         index: u32,
         /// The link's name.
         name: String,
+        /// The link's address, by which a DHCPv6 server knows it.
+        mac: Option<Mac>,
         /// Which client.
         client: Client,
     },
@@ -293,18 +295,22 @@ impl Network {
         let Some(nic) = self.nics.values_mut().find(|nic| nic.name == name) else { return Vec::new() };
         let lease = match told.change {
             Change::Unanswered => return vec![Action::Say(format!("{name}: no DHCP server answers, asking on"))],
+            // This client takes its address away itself.
+            Change::Lost if told.client == Client::V6 => {
+                let old = nic.lease6.take();
+                return old.map(|old| Action::Say(over(&name, &old))).into_iter().collect();
+            }
             Change::Lost => {
                 // One that had to be started again will get the same lease, most likely; connections outlive that.
                 if std::mem::take(&mut nic.is_starting) {
                     return Vec::new();
                 }
                 let Some(old) = nic.lease4.take() else { return Vec::new() };
-                let say = Action::Say(format!("{name}: the lease of {} is over", old.address));
-                return vec![say, plan::without(&name, &old.address)];
+                return vec![Action::Say(over(&name, &old)), plan::without(&name, &old.address)];
             }
             Change::Bound(lease) => *lease,
         };
-        let slot = if lease.address.address.is_ipv4() { &mut nic.lease4 } else { &mut nic.lease6 };
+        let slot = if told.client == Client::V4 { &mut nic.lease4 } else { &mut nic.lease6 };
         let old = slot.replace(lease.clone());
         if old.as_ref() == Some(&lease) {
             // Only renewed; what somebody did to the addresses meanwhile is left as it is.
@@ -312,6 +318,10 @@ impl Network {
         }
         let metric = self.purposes.get(&name).map_or(METRIC_AUTOMATIC, |purpose| purpose.metric);
         let mut actions = vec![Action::Say(describe(&name, &lease))];
+        if told.client == Client::V6 {
+            // The address is there already, with its lifetimes.
+            return actions;
+        }
         actions.extend(plan::lease(&name, metric, old.as_ref(), &lease));
         if let Some(hostname) = lease.hostname
             && self.hostname.is_none()
@@ -439,7 +449,7 @@ impl Network {
             for (client, wanted) in clients {
                 if wanted && nic.has_carrier && nic.clients.insert(client) {
                     nic.is_starting |= client == Client::V4;
-                    actions.push(Action::Start { index: *index, name: nic.name.clone(), client });
+                    actions.push(Action::Start { index: *index, name: nic.name.clone(), mac: nic.mac, client });
                 }
             }
         }
@@ -462,8 +472,13 @@ impl Network {
     }
 }
 
+fn over(name: &str, lease: &Lease) -> String {
+    format!("{name}: the lease of {} is over", lease.address)
+}
+
 fn describe(name: &str, lease: &Lease) -> String {
-    let mut text = format!("{name} has {} by DHCP", lease.address);
+    let protocol = if lease.address.address.is_ipv4() { "DHCP" } else { "DHCPv6" };
+    let mut text = format!("{name} has {} by {protocol}", lease.address);
     if let Some(server) = lease.server {
         text += &format!(" from {server}");
     }

@@ -135,11 +135,11 @@ fn ipv6_is_the_kernels_work_unless_a_router_says_dhcp() {
     network.all([link(2, "ens3", 1, true), Event::Named(2)]);
     assert_eq!(network.does(Event::Router { index: 2, managed: false }), Vec::<String>::new());
     assert_eq!(network.does(Event::Router { index: 2, managed: true }), ["start V6 ens3"]);
-    let bound = [("interface", "ens3"), ("ipv6", "fd00::7"), ("dns", "fd00::53")];
-    assert_eq!(
-        network.does(told("bound", &bound)),
-        ["ip addr replace fd00::7/128 dev ens3", "resolv.conf \"nameserver fd00::53\\n\""]
-    );
+    let bound =
+        [("interface", "ens3"), ("new_dhcp6_ia_na1_ia_addr1", "fd00::7"), ("new_dhcp6_name_servers", "fd00::53")];
+    // The client gave the link the address itself.
+    assert_eq!(network.does(told("BOUND6", &bound)), ["resolv.conf \"nameserver fd00::53\\n\""]);
+    assert_eq!(network.does(told("RENEW6", &bound)), Vec::<String>::new());
     network.event(Event::Address { index: 2, address: "fd00::7".parse().unwrap(), is_there: true });
     assert!(!network.is_ready() && network.is_half_ready());
     let servers = vec!["fd00::54".parse().unwrap()];
@@ -147,6 +147,15 @@ fn ipv6_is_the_kernels_work_unless_a_router_says_dhcp() {
         network.does(Event::Resolver { index: 2, servers }),
         ["resolv.conf \"nameserver fd00::53\\nnameserver fd00::54\\n\""]
     );
+    // The end of one lease is not the end of the other one.
+    let other = [("interface", "ens3"), ("ip", "10.0.2.15"), ("mask", "24"), ("dns", "10.0.2.3")];
+    network.all([told("deconfig", &other[..1]), told("bound", &other)]);
+    assert_eq!(
+        network.does(told("EXPIRE6", &bound[..1])),
+        ["resolv.conf \"nameserver 10.0.2.3\\nnameserver fd00::54\\n\""]
+    );
+    assert_eq!(network.does(told("EXPIRE6", &bound[..1])), Vec::<String>::new());
+    assert_eq!(network.does(Event::ClientEnded { index: 2, client: Client::V6 }), ["start V6 ens3"]);
 }
 
 #[test]
