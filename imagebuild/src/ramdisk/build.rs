@@ -228,11 +228,10 @@ fn describe(options: &Options, source: &Source, tree: &Tree, kernel: &Path, pack
     modules.compressed = packed.modules.min(packed.size);
     rest.compressed = packed.size - modules.compressed;
     let used: BTreeSet<&str> = tree.iter().map(|(_, entry)| entry.origin.as_str()).collect();
-    let stub = options.kernel_line.as_ref().map(|_| STUB);
+    let others = unnamed(options, &source.kernel_package);
     let packages = source.packages.iter().filter(|package| {
-        used.contains(package.name.as_str())
-            || package.name == source.kernel_package
-            || Some(package.name.as_str()) == stub
+        let name = package.name.as_str();
+        used.contains(name) || others.contains(&name)
     });
     let name = |ending: &str| format!("{}.{ending}", options.name);
     Ok(Manifest {
@@ -255,6 +254,13 @@ fn describe(options: &Options, source: &Source, tree: &Tree, kernel: &Path, pack
         packages: packages.cloned().collect(),
         files,
     })
+}
+
+/// Packages that are used although no file of the archive may be said to be from them. The certificates of one are put
+/// together with those that are given.
+fn unnamed<'a>(options: &Options, kernel: &'a str) -> Vec<&'a str> {
+    let stub = options.kernel_line.as_ref().map(|_| STUB);
+    [kernel, AUTHORITIES].into_iter().chain(stub).collect()
 }
 
 fn describe_file(name: &str, entry: &Entry) -> Outcome<manifest::File> {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::modules::Modules;
+use super::settings::GIVEN;
 use super::tree::Tree;
 use crate::debian::Contents;
 use crate::elf;
@@ -61,7 +62,7 @@ pub(super) fn from_directory(tree: &mut Tree, directory: &Path, asked: &BTreeSet
             if entry.path().is_dir() && !entry.file_type().doing(reading())?.is_symlink() {
                 waiting.push((entry.path(), format!("{name}/")));
             } else if entry.path().is_file() && wanted(&name, asked) {
-                tree.file(&format!("lib/firmware/{name}"), &entry.path(), 0o644, "given firmware")?;
+                tree.file(&format!("lib/firmware/{name}"), &entry.path(), 0o644, GIVEN)?;
                 count += 1;
             }
         }
@@ -89,7 +90,8 @@ mod tests {
         let asked = BTreeSet::from(["bnx2x/e1h.fw".to_owned(), "bnx2x/e2*".to_owned()]);
         let mut tree = Tree::default();
         assert_eq!(from_directory(&mut tree, directory.path(), &asked).unwrap(), 2);
-        assert!(tree.get("/lib/firmware/bnx2x/e2.fw.xz").is_some());
+        // As the manifest's reader expects it: from an option, not from a package.
+        assert_eq!(tree.get("/lib/firmware/bnx2x/e2.fw.xz").unwrap().origin, GIVEN);
         assert!(tree.get("/lib/firmware/radeon.bin").is_none());
     }
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use minisign::PublicKeyBox;
+
 use super::options::Options;
 use super::segment::PLUGINS;
 use super::tree::{Content, Entry, Tree};
@@ -11,7 +13,7 @@ use crate::names;
 
 const ORIGIN: &str = "ramdisk";
 /// Where an operator's files are said to be from.
-const GIVEN: &str = "option";
+pub(super) const GIVEN: &str = "option";
 /// Largest file that an option may name.
 const LARGEST: u64 = 1024 * 1024;
 const CONFIG: &str = "etc/ironic-python-agent.d";
@@ -84,10 +86,7 @@ pub(super) fn add(tree: &mut Tree, options: &Options, public: &[&Path], package:
         tree.bytes("etc/ipa/authorized_keys", keys.into_bytes(), 0o600, GIVEN)?;
     }
     for path in &options.plugin_keys {
-        let text = read(path)?;
-        if !text.starts_with("untrusted comment:") || text.lines().count() < 2 {
-            return Err(Failure::new(format!("{} is no public key of minisign", path.display())));
-        }
+        check_plugin_key(path)?;
         tree.file(&format!("{PLUGIN_KEYS}/{}", file_name(path, ".pub")?), path, 0o644, GIVEN)?;
     }
     for path in &options.config {
@@ -107,6 +106,12 @@ pub(super) fn add(tree: &mut Tree, options: &Options, public: &[&Path], package:
     }
     let origin = if given.is_empty() { package } else { GIVEN };
     tree.bytes(AUTHORITIES, bundle.into_bytes(), 0o644, origin)
+}
+
+/// Refuses what is no public key, as a secret one with another name.
+fn check_plugin_key(path: &Path) -> Outcome {
+    let key = PublicKeyBox::from_string(&read(path)?).and_then(PublicKeyBox::into_public_key);
+    key.map(drop).doing(format_args!("{} is no public key of minisign", path.display()))
 }
 
 /// The keys in a file, one a line.
@@ -173,6 +178,18 @@ mod tests {
         ] {
             let failure = ssh_keys(&file(&directory, "b", text)).unwrap_err().to_string();
             assert!(failure.contains(says), "{failure}");
+        }
+    }
+
+    #[test]
+    fn keys_of_plugins_are_public_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let public = file(&directory, "a.pub", &pair.pk.to_box().unwrap().to_string());
+        assert!(check_plugin_key(&public).is_ok());
+        for text in [pair.sk.to_box(None).unwrap().to_string(), "untrusted comment: x\ny\n".to_owned(), String::new()] {
+            let failure = check_plugin_key(&file(&directory, "b.pub", &text)).unwrap_err().to_string();
+            assert!(failure.contains("b.pub is no public key of minisign"), "{failure}");
         }
     }
 

@@ -12,7 +12,9 @@ use crate::failure::{Doing, Failure, Outcome};
 use crate::names;
 
 /// Parts of a package that nothing in a ramdisk reads.
-const LEFT_OUT: [&str; 9] = [
+const LEFT_OUT: [&str; 11] = [
+    "etc/apparmor.d/",
+    "etc/init.d/",
     "usr/share/doc/",
     "usr/share/man/",
     "usr/share/locale/",
