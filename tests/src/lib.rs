@@ -8,6 +8,7 @@
 //!   [`certificates`] and [`tls`] are for where they speak TLS, [`tunnel`] is a proxy between them.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
+//! * [`container`] boots a Debian with systemd for what is installed from packages.
 //! * [`debian_tree`] has Debian file systems with the agent in them.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
@@ -19,6 +20,7 @@ pub mod artifacts;
 pub mod broken_files;
 pub mod certificates;
 pub mod client;
+pub mod container;
 pub mod debian_tree;
 pub mod fake_ironic;
 pub mod host;

@@ -10,7 +10,7 @@ use structopt::StructOpt;
 
 use crate::cargo::cargo;
 use crate::steps::{COMMAND, Steps};
-use crate::tools;
+use crate::{deb, repo, tools};
 
 /// For asking whether the advisory database can be had.
 const FETCH: Duration = Duration::from_secs(30);
@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         doc.args(manuals);
         steps.command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
+    steps.step("packages", "cargo xtask deb", deb::run)?;
     steps.command("build", &mut cargo(&["build", "--workspace"]))?;
 
     let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
@@ -48,7 +49,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
     test.args(["--", "--include-ignored"])
         .env("IPA_UPSTREAM_PYTHON", tools::UPSTREAM.program("python"))
         .env("IPA_IRONIC_PYTHON", tools::IRONIC.program("python"))
-        .env("IPA_DIB", tools::DIB.program("disk-image-create"));
+        .env("IPA_DIB", tools::DIB.program("disk-image-create"))
+        .env("IPA_PACKAGES", repo::target(deb::PACKAGES));
     let mut tally = Tally::default();
     steps.step("tests", &process::line(&test), || {
         process::run_lines(&mut test, COMMAND, |line| {

@@ -57,6 +57,9 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("nsenter", "util-linux"),
     tool("busybox", "busybox-static"),
     tool("curl", "curl"),
+    tool("systemd-nspawn", "systemd-container"),
+    tool("mmdebstrap", "mmdebstrap"),
+    tool("lintian", "lintian"),
     // For CD images, and to read them back.
     tool("xorriso", "xorriso"),
     tool("mkfs.fat", "dosfstools"),
@@ -68,16 +71,13 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("/usr/lib/shim/mmx64.efi.signed", "shim-helpers-amd64-signed"),
     tool("isoinfo", "genisoimage"),
     tool("sfdisk", "fdisk"),
-    // For diskimage-builder and its element, and for file systems with the agent.
-    tool("mmdebstrap", "mmdebstrap"),
-    tool("dpkg-shlibdeps", "dpkg-dev"),
+    // For diskimage-builder and its element.
     tool("sudo", "sudo"),
     tool("kpartx", "kpartx"),
     tool("mkfs.ext4", "e2fsprogs"),
     tool("cpio", "cpio"),
     tool("shellcheck", "shellcheck"),
     tool("file", "file"),
-    tool("systemd-nspawn", "systemd-container"),
 ];
 /// For the Debian packages.
 pub(crate) const FOR_DEB: &[Tool] =
