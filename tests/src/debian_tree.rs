@@ -15,7 +15,7 @@ const BUILT: &str = "IPA_PACKAGES";
 /// The release that everything is built for.
 const SUITE: &str = "bookworm";
 /// Enough to be an image's base. What an image has beside them would only take time.
-const PACKAGES: [&str; 6] = ["ca-certificates", "kmod", "python3-yaml", "sudo", "systemd-sysv", "udev"];
+const PACKAGES: [&str; 7] = ["ca-certificates", "kmod", "python3-yaml", "rsync", "sudo", "systemd-sysv", "udev"];
 /// Where the tests' Ignition configuration has the file system from.
 pub const URL: &str = "http://192.0.2.1/ipa-rootfs.tar.gz";
 
