@@ -75,6 +75,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("sfdisk", "fdisk"),
     // For diskimage-builder and its element, and for file systems with the agent.
     tool("dpkg-shlibdeps", "dpkg-dev"),
+    // For diskimage-builder and its element.
     tool("sudo", "sudo"),
     tool("kpartx", "kpartx"),
     tool("mkfs.ext4", "e2fsprogs"),
