@@ -6,10 +6,13 @@
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
 //! * [`fake_ironic`] is the server that the host looks its node up at, [`machine`] the machine that it knows,
 //!   [`certificates`] and [`tls`] are for where they speak TLS, [`tunnel`] is a proxy between them.
+//! * [`browser`] opens a page in Chromium and looks at it.
+//! * [`signer`] signs plugins as operators do.
+//! * [`web`] gives away files over TLS.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
-//! * [`container`] boots a Debian with systemd for what is installed from packages.
-//! * [`debian_tree`] has Debian file systems with the agent in them.
+//! * [`container`] boots a Debian with systemd for what is installed from packages, [`debian_tree`] has Debian file
+//!   systems with the agent in them.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -18,6 +21,7 @@
 pub mod api_copies;
 pub mod artifacts;
 pub mod broken_files;
+pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod container;
@@ -31,8 +35,10 @@ pub mod processes;
 pub mod program;
 pub mod real_ironic;
 pub mod responder;
+pub mod signer;
 pub mod tls;
 pub mod tunnel;
+pub mod web;
 
 pub use client::{Answer, Client};
 pub use fake_ironic::FakeIronic;

@@ -12,6 +12,7 @@ mod ramdisk;
 mod repo;
 mod resident;
 mod run;
+mod sign_plugin;
 mod steps;
 mod test;
 mod tools;
@@ -42,6 +43,8 @@ enum Command {
     Resident(resident::Options),
     /// Builds the ramdisk: kernel and archive, with a manifest and a bill of materials.
     Ramdisk(Box<ramdisk::Options>),
+    /// Signs a plugin for ipa-plugin-urls, or makes a key pair.
+    SignPlugin(sign_plugin::Options),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Load(options) => load::run(&options),
         Command::Resident(options) => resident::run(&options),
         Command::Ramdisk(options) => ramdisk::run(&options),
+        Command::SignPlugin(options) => sign_plugin::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

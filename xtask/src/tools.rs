@@ -60,6 +60,8 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("systemd-nspawn", "systemd-container"),
     tool("mmdebstrap", "mmdebstrap"),
     tool("lintian", "lintian"),
+    tool("chromium", "chromium"),
+    tool("minisign", "minisign"),
     // For CD images, and to read them back.
     tool("xorriso", "xorriso"),
     tool("mkfs.fat", "dosfstools"),
@@ -71,6 +73,8 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("/usr/lib/shim/mmx64.efi.signed", "shim-helpers-amd64-signed"),
     tool("isoinfo", "genisoimage"),
     tool("sfdisk", "fdisk"),
+    // For diskimage-builder and its element, and for file systems with the agent.
+    tool("dpkg-shlibdeps", "dpkg-dev"),
     // For diskimage-builder and its element.
     tool("sudo", "sudo"),
     tool("kpartx", "kpartx"),

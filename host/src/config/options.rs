@@ -176,6 +176,8 @@ options! {
         Spec::choice("noop", &["noop", "statsd", "collector"]).within("metrics", "backend");
     /// Puts the host name before metric names
     metrics_prepend_host: bool = Spec::boolean(false).within("metrics", "prepend_host");
+    /// The node's uuid in all names
+    metrics_prepend_uuid: bool = Spec::boolean(false).within("metrics", "prepend_uuid");
     /// With its parts in reverse
     metrics_prepend_host_reverse: bool = Spec::boolean(true).within("metrics", "prepend_host_reverse");
     /// Before all metric names
@@ -223,6 +225,10 @@ options! {
     use_json: bool = Spec::boolean(false);
     /// Plugin files
     plugin_dir: PathBuf = Spec::text_or("/usr/lib/ipa/plugins").kernel("ipa-plugin-dir");
+    /// Plugins to fetch: https URLs between commas, #VERSION pins
+    plugin_urls: Vec<String> = Spec::list(&[]).kernel("ipa-plugin-urls");
+    /// Loads the plugins on virtual media
+    enable_vmedia_plugins: bool = Spec::boolean(true).kernel("ipa-enable-vmedia-plugins");
     /// Where plugins run
     isolation: String = Spec::choice("worker", &["worker", "in-process"]);
     /// Memory limit of a plugin's process

@@ -18,6 +18,9 @@ use super::text::printable;
 /// Largest plugin file, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 256 * 1024 * 1024;
 
+/// What is usually forgotten where a file comes from an archive.
+const PACKING: &str = "in an initramfs segment, pack it with cpio --owner=+0:+0";
+
 const TYPE_MASK: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
@@ -82,7 +85,10 @@ fn check_file(status: &Stat) -> Result<(), Refusal> {
         return Err(Refusal::new(format!("it is {}, no regular file", kind(status.st_mode)), "remove it"));
     }
     if !trusted_owner(status.st_uid) {
-        return Err(Refusal::new(format!("it belongs to user {}", status.st_uid), "chown root: it"));
+        return Err(Refusal::new(
+            format!("it belongs to user {}", status.st_uid),
+            format!("chown root: it ({PACKING})"),
+        ));
     }
     if status.st_mode & (GROUP_WRITABLE | WORLD_WRITABLE) != 0 {
         return Err(Refusal::new(
@@ -109,7 +115,7 @@ fn check_directory(path: &Path, forbidden: u32) -> Result<(), Refusal> {
     if status.st_mode & TYPE_MASK != DIRECTORY || !trusted_owner(status.st_uid) {
         return Err(Refusal::new(
             format!("the directory {name} belongs to user {}", status.st_uid),
-            format!("chown root: {name}"),
+            format!("chown root: {name} ({PACKING})"),
         ));
     }
     if status.st_mode & forbidden != 0 && status.st_mode & STICKY == 0 {
@@ -190,6 +196,25 @@ mod tests {
             assert!(cause(&directory, name).contains("leaves the plugin directory"), "{name}");
         }
         assert!(cause(&directory, "dangling.so").contains("to nothing"));
+    }
+
+    /// As a segment of an initramfs leaves them that was packed by a user.
+    #[test]
+    fn files_and_directories_of_another_user_are_refused_with_how_to_pack_them() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("left out: giving files away needs root");
+            return;
+        }
+        let (temporary, directory) = directory();
+        put(&temporary, "user.so", 0o644);
+        std::os::unix::fs::chown(temporary.path().join("user.so"), Some(1000), None).expect("root may");
+        let refusal = open_file(&directory, OsStr::new("user.so")).expect_err("refused");
+        assert_eq!(refusal.cause, "it belongs to user 1000");
+        assert!(refusal.cure.contains("cpio --owner=+0:+0"), "{refusal}");
+        std::os::unix::fs::chown(temporary.path(), Some(1000), None).expect("root may");
+        let refusal = open_directory(temporary.path()).expect_err("refused");
+        assert!(refusal.cause.contains("belongs to user 1000"), "{refusal}");
+        assert!(refusal.cure.contains("cpio --owner=+0:+0"), "{refusal}");
     }
 
     #[test]

@@ -58,6 +58,14 @@ struct Question {
     inventory: Value,
 }
 
+/// What came of an inspection, if there was one.
+#[derive(Debug, Default)]
+struct Inspected {
+    /// The node, if Ironic told.
+    node_uuid: Option<String>,
+    failure: Option<String>,
+}
+
 /// What came of meeting Ironic.
 #[derive(Debug)]
 pub(super) struct Meeting {
@@ -103,7 +111,7 @@ impl Session {
     pub(super) async fn begin(&self, agent: &Arc<Agent>) -> Result<Option<Meeting>, Failure> {
         let log = agent.log();
         network::for_interface(agent.managers(), log).await;
-        let node_uuid = self.inspect(agent).await?;
+        let inspected = self.inspect(agent).await?;
         if self.ironic.client().urls().is_empty() {
             if self.inspection.is_some() {
                 info!(log, "no Ironic API URL is known, so there is no lookup and no heartbeat after the inspection");
@@ -117,9 +125,14 @@ impl Session {
             return Ok(None);
         }
         let inventory = inventory(agent).await;
-        let subject = Subject::of_inventory(&inventory, node_uuid);
+        let subject = Subject::of_inventory(&inventory, inspected.node_uuid);
         let held = agent.token().is_some();
-        let found = self.ironic.lookup(&subject, &inventory, self.pace, held).await.map_err(Failure::new)?;
+        let found = self.ironic.lookup(&subject, &inventory, self.pace, held).await;
+        let found = found.map_err(|why| match inspected.failure {
+            // Without it Ironic does not know the machine, perhaps.
+            Some(before) => Failure::new(format!("{why}; the inspection before it has failed: {before}")),
+            None => Failure::new(why),
+        })?;
         accept(agent, &self.config, &found).await;
         if self.ironic.is_old_by_order() && agent.token().is_none() {
             warn!(
@@ -184,13 +197,13 @@ impl Session {
         }
     }
 
-    async fn inspect(&self, agent: &Arc<Agent>) -> Result<Option<String>, Failure> {
-        let Some(inspection) = self.inspection.settle(agent.logging()).await? else { return Ok(None) };
+    async fn inspect(&self, agent: &Arc<Agent>) -> Result<Inspected, Failure> {
+        let Some(inspection) = self.inspection.settle(agent.logging()).await? else { return Ok(Inspected::default()) };
         match inspection.run(agent, self.ironic.client()).await {
-            Ok(uuid) => Ok(uuid),
+            Ok(node_uuid) => Ok(Inspected { node_uuid, failure: None }),
             Err(InspectError::Failed(why)) => {
-                error!(agent.log(), "inspection failed, going on without"; "error" => why);
-                Ok(None)
+                error!(agent.log(), "inspection failed, going on without"; "error" => &why);
+                Ok(Inspected { node_uuid: None, failure: Some(why) })
             }
             Err(InspectError::Unreachable(why)) => Err(Failure::new(why)),
         }

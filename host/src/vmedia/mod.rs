@@ -2,13 +2,14 @@
 //!
 //! A machine that was booted so has `boot_method=vmedia` on its kernel line; no other looks for media at all. There may
 //! be a floppy `ir-vfd-dev` with `parameters.txt`, whose words are above those of the kernel line, and a CD `config-2` or
-//! `vmedia_boot_iso` with configuration files, which are copied to `/etc`. Anyone can plug a disk with such a label into
+//! `vmedia_boot_iso` with configuration files, which are copied to `/etc`, and with plugins, which are trusted as those are. Anyone can plug a disk with such a label into
 //! a machine, so only what looks like a BMC's drive is taken: a CD drive, or a small disk behind USB.
 
 mod copy;
 mod device;
 mod label;
 mod mounts;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -159,8 +160,7 @@ impl<'a> VirtualMedia<'a> {
             if !Mounts::read(self.root).has(&Path::new("/").join(FOREIGN_MOUNT_POINT)) {
                 return;
             }
-            if let Err(error) = self.mounter.unmount(&directory).await {
-                self.notes.push(format!("{} stays mounted: {error}", directory.display()));
+            if !self.unmount(&directory).await {
                 return;
             }
             self.notes.push(format!("unmounted {}", directory.display()));
@@ -251,14 +251,15 @@ impl<'a> VirtualMedia<'a> {
         result
     }
 
-    async fn unmount(&mut self, directory: &Path) {
+    async fn unmount(&mut self, directory: &Path) -> bool {
         for attempt in 1..=UNMOUNT_ATTEMPTS {
             match self.mounter.unmount(directory).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(_) if attempt < UNMOUNT_ATTEMPTS => sleep(UNMOUNT_PAUSE).await,
                 Err(error) => self.notes.push(format!("{} stays mounted: {error}", directory.display())),
             }
         }
+        false
     }
 }
 
