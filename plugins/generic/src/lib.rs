@@ -5,12 +5,14 @@
 //! * [`certificate`]: the certificate that the agent serves its API with.
 //! * [`full_sync`]: what is in memory goes to the disks.
 //! * [`inventory`]: the hardware, read natively from sysfs, SMBIOS and netlink.
+//! * [`ipmi_modules`]: the kernel modules for the BMC.
 //! * [`logs`]: the state of the machine, for a collection of logs.
 //! * [`root`] and [`tools`]: the two doors to the machine, files and external programs, so that tests can stand in.
 
 pub mod certificate;
 pub mod full_sync;
 pub mod inventory;
+pub mod ipmi_modules;
 pub mod logs;
 pub mod manager;
 pub mod root;

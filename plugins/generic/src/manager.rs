@@ -6,16 +6,10 @@ use std::time::Duration;
 use ipa_plugin_api::prelude::*;
 
 use crate::certificate::{self, Choice};
-use crate::full_sync;
 use crate::inventory::Collector;
-use crate::logs;
+use crate::{full_sync, ipmi_modules, logs};
 use crate::root::Root;
 use crate::tools::{ToolError, ToolOutput, Tools};
-
-/// Kernel modules that let the ramdisk talk to a BMC.
-const IPMI_MODULES: [&str; 3] = ["ipmi_msghandler", "ipmi_devintf", "ipmi_si"];
-/// Longest time to load a kernel module; `ipmi_si` may wait for a slow BMC.
-const MODPROBE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Longest time for udev to settle, as long as its own default.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(120);
@@ -46,12 +40,7 @@ impl HardwareManager for GenericHardwareManager {
 
     /// Loads the IPMI modules; on a machine without a BMC that fails and does not matter.
     fn initialize(&self, cx: &Cx<'_>) -> HwResult<()> {
-        for module in IPMI_MODULES {
-            let mut command = Command::new("modprobe").arg(module).deadline(MODPROBE_DEADLINE);
-            if let Err(error) = cx.run(&mut command).and_then(CommandOutput::check) {
-                cx.log(Level::Debug, "kernel module not loaded", &[("module", &module), ("error", &error.details())]);
-            }
-        }
+        ipmi_modules::load(self.collector.root(), cx);
         Ok(())
     }
 
@@ -381,14 +370,5 @@ mod tests {
         assert_eq!((&inventory["bmc_address"], &inventory["bmc_v6address"]), (&Value::Null, &Value::Null));
         assert!(inventory.get("bmc_mac").is_none(), "{inventory}");
         assert_eq!(asked_of_the_bmc(&host), 0);
-    }
-
-    #[test]
-    fn a_missing_ipmi_module_is_not_fatal() {
-        let host = FakeHost::new();
-        let bench = Bench::<GenericHardwareManager>::new(&host).expect("made");
-        bench.call("initialize", json!({})).expect("goes on");
-        let expected = ["ipmi_msghandler", "ipmi_devintf", "ipmi_si"].map(|module| vec!["modprobe", module]);
-        assert_eq!(host.commands_run(), expected);
     }
 }
