@@ -18,6 +18,7 @@ use super::manager::{Manager, evaluate};
 use super::options::Options;
 use super::refusal::Refusal;
 use super::scope::Origin;
+use super::spare::Spare;
 use super::status::{self, LeftOut, Status};
 use super::strays::{self, Marked};
 use super::vet::{self, Vetted};
@@ -37,9 +38,14 @@ impl Registry {
     /// Loads every plugin of the directory, ranks the managers that support this machine and initializes them in
     /// that order. What is wrong with one plugin is logged and harms no other; a registry without managers answers
     /// every dispatch with `HardwareManagerNotFound`.
-    pub async fn start(options: Options, runner: Runner, logger: Logger) -> Self {
+    ///
+    /// The first plugin gets the spare worker, if there is one.
+    pub async fn start(options: Options, runner: Runner, spare: Option<Spare>, logger: Logger) -> Self {
         let start = Instant::now();
         let host = Arc::new(Host::new(options, runner, logger));
+        if let Some(spare) = spare {
+            host.set_spare(spare);
+        }
         let directory = host.options.directory.clone();
         let (vetted, mut left_out) = tokio::task::spawn_blocking(move || vet_all(&directory)).await.unwrap_or_default();
         let (vetted, duplicates) = without_duplicates(vetted);
@@ -58,6 +64,7 @@ impl Registry {
                 Err(error) => error!(host.logger, "starting a plugin ended without a result: {error}"),
             }
         }
+        drop(host.take_spare());
         managers.sort_by(|left, right| rank::order((left.support, &left.manifest), (right.support, &right.manifest)));
         left_out.sort_by(|left, right| left.file.cmp(&right.file));
         for left in &left_out {
@@ -143,8 +150,10 @@ fn vet_all(path: &Path) -> (Vec<Vetted>, Vec<LeftOut>) {
         }
     };
     std::thread::scope(|scope| {
-        // Without a second thread the first does it all.
-        let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        if names.len() > 1 {
+            // Without a second thread the first does it all.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
         work();
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -18,7 +18,7 @@ use crate::control::Control;
 use crate::extensions;
 use crate::managers::Managers;
 use crate::metrics::{Statsd, StatsdOptions};
-use crate::plugins::Registry;
+use crate::plugins::{Registry, Spare};
 use crate::power::{self, ClockOptions};
 use crate::root::Root;
 use crate::token;
@@ -26,6 +26,7 @@ use crate::token;
 /// Runs the agent until a signal or a command ends it.
 pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let runner = start::runner()?;
+    let spare = Spare::of_this_program(runner.spawner());
     let media = if options.read_only { Media::Read } else { Media::Taken };
     let told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
     let logging = told.logging();
@@ -46,7 +47,8 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let config = told.config();
     let clock = ClockOptions::of(config);
     power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
-    let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
+    let plugins = told.plugins(options.read_only);
+    let registry = Arc::new(Registry::start(plugins, runner.clone(), spare, log.clone()).await);
     registry.fetch_with(session::tls(config, &log));
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -16,7 +16,7 @@ use crate::agent::{Agent, Settings};
 use crate::cli::{InspectOptions, RunOptions};
 use crate::inspect::InspectError;
 use crate::ironic::Client;
-use crate::plugins::Registry;
+use crate::plugins::{Registry, Spare};
 use crate::random;
 
 /// The part of the interval that is really waited, by chance between these.
@@ -31,13 +31,14 @@ const SHORTEST: f64 = 1.0;
 /// Inspects once and posts or prints the data, or again and again.
 pub(super) async fn run(options: InspectOptions, outer: RunOptions) -> Result<ExitCode, Failure> {
     let runner = start::runner()?;
+    let spare = Spare::of_this_program(runner.spawner());
     let flags = options.flags.or(outer.flags);
     let common = options.common.or(outer.common);
     let told = Told::read(Path::new("/"), Media::Ignored, &runner, common, flags.all()).await?;
     let logging = told.logging();
     let log = logging.log().clone();
     let mut signals = Signals::catch()?;
-    let registry = Arc::new(Registry::start(told.plugins(true), runner.clone(), log.clone()).await);
+    let registry = Arc::new(Registry::start(told.plugins(true), runner.clone(), spare, log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: true,

@@ -12,7 +12,7 @@ use crate::cli::{CommonOptions, config_table};
 use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Config, Flag, Sources};
 use crate::log::{self, Logging};
-use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
+use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry, Spare};
 use crate::process::{Runner, Spawner};
 use crate::vmedia::{self, VirtualMedia, VirtualMediaError};
 
@@ -163,6 +163,7 @@ pub(super) fn runner() -> Result<Runner, Failure> {
 /// Loads the plugins to look at them; nothing of the machine is changed.
 pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
     let runner = runner()?;
+    let spare = Spare::of_this_program(runner.spawner());
     let told = Told::read(Path::new("/"), Media::Ignored, &runner, options, &[]).await?;
     // What goes wrong is part of what these commands print.
     let log = if told.config().debug() {
@@ -170,7 +171,7 @@ pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
     } else {
         slog::Logger::root(slog::Discard, slog::o!())
     };
-    Ok(Registry::start(told.plugins(true), runner, log).await)
+    Ok(Registry::start(told.plugins(true), runner, spare, log).await)
 }
 
 fn deadlines(given: &[DeadlineOption]) -> Deadlines {
