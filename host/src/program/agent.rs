@@ -85,7 +85,11 @@ async fn live(agent: &Arc<Agent>, registry: &Registry, told: &Told, signals: &mu
         Some(Arc::new(Session::plan(told, log)?))
     };
     let before = async {
-        sleep(config.hardware_initialization_delay()).await;
+        let delay = config.hardware_initialization_delay();
+        // Even a sleep of nothing waits for the next tick of the clock.
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
         match &session {
             Some(session) => session.begin(agent).await,
             None => Ok(None),
