@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::session::{self, Served, Session};
 use super::signals::Signals;
-use super::start::{self, Media, Told};
+use super::start::{Ahead, Media, Told};
 use super::{Failure, discovery, transport};
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server};
@@ -18,15 +18,14 @@ use crate::control::Control;
 use crate::extensions;
 use crate::managers::Managers;
 use crate::metrics::{Statsd, StatsdOptions};
-use crate::plugins::{Registry, Spare};
+use crate::plugins::Registry;
 use crate::power::{self, ClockOptions};
 use crate::root::Root;
 use crate::token;
 
 /// Runs the agent until a signal or a command ends it.
-pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
-    let runner = start::runner()?;
-    let spare = Spare::of_this_program(runner.spawner());
+pub(super) async fn run(options: RunOptions, ahead: Ahead) -> Result<ExitCode, Failure> {
+    let Ahead { runner, spare } = ahead;
     let media = if options.read_only { Media::Read } else { Media::Taken };
     let told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
     let logging = told.logging();

@@ -10,13 +10,13 @@ use tokio::time::sleep;
 
 use super::inspection::{Plan, Wishes};
 use super::signals::Signals;
-use super::start::{self, Media, Told};
+use super::start::{Ahead, Media, Told};
 use super::{Failure, discovery, session};
 use crate::agent::{Agent, Settings};
 use crate::cli::{InspectOptions, RunOptions};
 use crate::inspect::InspectError;
 use crate::ironic::Client;
-use crate::plugins::{Registry, Spare};
+use crate::plugins::Registry;
 use crate::random;
 
 /// The part of the interval that is really waited, by chance between these.
@@ -30,8 +30,7 @@ const SHORTEST: f64 = 1.0;
 
 /// Inspects once and posts or prints the data, or again and again.
 pub(super) async fn run(options: InspectOptions, outer: RunOptions) -> Result<ExitCode, Failure> {
-    let runner = start::runner()?;
-    let spare = Spare::of_this_program(runner.spawner());
+    let Ahead { runner, spare } = Ahead::start()?;
     let flags = options.flags.or(outer.flags);
     let common = options.common.or(outer.common);
     let told = Told::read(Path::new("/"), Media::Ignored, &runner, common, flags.all()).await?;

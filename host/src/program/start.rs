@@ -160,10 +160,25 @@ pub(super) fn runner() -> Result<Runner, Failure> {
     Ok(Runner::new(spawner))
 }
 
+/// What takes its time to start and needs to know nothing: the thread that starts processes, and a worker.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    pub(super) runner: Runner,
+    pub(super) spare: Option<Spare>,
+}
+
+impl Ahead {
+    /// Starts both, and waits for neither.
+    pub(super) fn start() -> Result<Self, Failure> {
+        let runner = runner()?;
+        let spare = Spare::of_this_program(runner.spawner());
+        Ok(Self { runner, spare })
+    }
+}
+
 /// Loads the plugins to look at them; nothing of the machine is changed.
 pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
-    let runner = runner()?;
-    let spare = Spare::of_this_program(runner.spawner());
+    let Ahead { runner, spare } = Ahead::start()?;
     let told = Told::read(Path::new("/"), Media::Ignored, &runner, options, &[]).await?;
     // What goes wrong is part of what these commands print.
     let log = if told.config().debug() {
