@@ -8,6 +8,7 @@
 //!   [`certificates`] and [`tls`] are for where they speak TLS, [`tunnel`] is a proxy between them.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
+//! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU, and [`power_button`] has Ironic do so.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -23,8 +24,10 @@ pub mod host;
 pub mod machine;
 pub mod own_network;
 pub mod plugin_dir;
+pub mod power_button;
 pub mod processes;
 pub mod program;
+pub mod ramdisk;
 pub mod real_ironic;
 pub mod responder;
 pub mod tls;

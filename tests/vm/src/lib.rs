@@ -12,6 +12,7 @@
 //! Guests reach this machine's loopback interface as `10.0.2.2`, and tests reach the agent through a port of the
 //! loopback interface that is forwarded; nothing else is connected.
 
+mod archive;
 mod arguments;
 mod boot;
 mod console;
@@ -26,6 +27,7 @@ mod process;
 mod qmp;
 mod smbios;
 
+pub use archive::Archive;
 pub use boot::{Boot, Kernel};
 pub use console::Console;
 pub use disk::{Bus, Cd, Disk};
