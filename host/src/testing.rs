@@ -38,7 +38,7 @@ impl Default for FakeManagers {
             release: watch::Sender::new(false),
             calls: Mutex::default(),
             nodes: Mutex::default(),
-            described: Mutex::new(json!({"directory": "/plugins", "managers": [], "left_out": []})),
+            described: Mutex::new(json!({"places": ["/plugins"], "managers": [], "left_out": []})),
         }
     }
 }

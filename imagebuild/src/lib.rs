@@ -5,4 +5,5 @@
 
 pub mod cpio;
 pub mod failure;
+pub mod iso;
 pub mod process;

@@ -52,6 +52,13 @@ pub fn load_tool() -> PathBuf {
     existing(profile_dir().join("ipa-load"))
 }
 
+/// The program `iso-image-create`.
+pub fn iso_image_create() -> PathBuf {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| cargo(&["build", "--package", "ipa-imagebuild"]));
+    existing(profile_dir().join("iso-image-create"))
+}
+
 /// The workspace's root.
 pub fn workspace() -> &'static Path {
     // `tests` is a folder of the workspace.

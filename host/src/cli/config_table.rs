@@ -80,7 +80,26 @@ pub fn reference_json() -> Value {
 }
 
 fn shown(spec: &Spec, value: &OptionValue) -> OptionValue {
-    if spec.secret && *value != OptionValue::Unset { OptionValue::Text(HIDDEN.to_owned()) } else { value.clone() }
+    match value {
+        OptionValue::Unset => OptionValue::Unset,
+        _ if spec.secret => OptionValue::Text(HIDDEN.to_owned()),
+        OptionValue::Text(text) => OptionValue::Text(without_user(text)),
+        OptionValue::List(items) => OptionValue::List(items.iter().map(|item| without_user(item)).collect()),
+        other => other.clone(),
+    }
+}
+
+/// A text with stars for user and password of each URL in it.
+fn without_user(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(['/', '?', '#', ',']).unwrap_or(part.len());
+        let hidden = part[..end].rfind('@').map(|at| format!("{HIDDEN}{}", &part[at..]));
+        out.push_str("://");
+        out.push_str(hidden.as_deref().unwrap_or(part));
+    }
+    out
 }
 
 fn text(value: &OptionValue) -> String {
@@ -116,9 +135,13 @@ mod tests {
         assert_eq!(line("image_server_password"), ["image_server_password", "-", "default"]);
         assert_eq!(json["DEFAULT"]["agent_token"], json!({"value": "***", "source": "lookup"}));
         assert_eq!(json["DEFAULT"]["image_server_password"]["value"], Value::Null);
-        assert!(!format!("{table}{json}").contains("s3cret"));
+        let urls = json!("https://a:s3cret@b/c.so#1.2.0,https://s3cret@d/e.so,https://f/@g.so");
+        config.set("DEFAULT", "plugin_urls", &urls, "lookup").expect("a list");
+        let shown = format!("{}{}", render(&config.settings()), super::json(&config.settings()));
+        assert!(shown.contains("https://***@b/c.so#1.2.0,https://***@d/e.so,https://f/@g.so"), "{shown}");
+        assert!(!format!("{table}{json}{shown}").contains("s3cret"));
         let set: Vec<_> = set(&config.settings()).collect();
-        assert_eq!(set, [["ntp_server", "a?[2J", "mdns"], ["agent_token", "***", "lookup"]]);
+        assert_eq!(set[..2], [["ntp_server", "a?[2J", "mdns"], ["agent_token", "***", "lookup"]]);
     }
 
     #[test]

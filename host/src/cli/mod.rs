@@ -129,6 +129,12 @@ pub struct CheckOptions {
     /// Prints JSON
     #[structopt(long)]
     pub json: bool,
+    /// Key that must have signed it [/etc/ipa/plugin-keys]
+    #[structopt(long, value_name = "FILE", parse(from_os_str))]
+    pub plugin_key: Option<PathBuf>,
+    /// Prints just what a signature's trusted comment must be
+    #[structopt(long, conflicts_with = "json")]
+    pub comment: bool,
 }
 
 /// `explain ...`

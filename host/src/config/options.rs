@@ -223,6 +223,10 @@ options! {
     use_json: bool = Spec::boolean(false);
     /// Plugin files
     plugin_dir: PathBuf = Spec::text_or("/usr/lib/ipa/plugins").kernel("ipa-plugin-dir");
+    /// Plugins to fetch: https URLs between commas, #VERSION pins
+    plugin_urls: Vec<String> = Spec::list(&[]).kernel("ipa-plugin-urls");
+    /// Loads the plugins on virtual media
+    enable_vmedia_plugins: bool = Spec::boolean(true).kernel("ipa-enable-vmedia-plugins");
     /// Where plugins run
     isolation: String = Spec::choice("worker", &["worker", "in-process"]);
     /// Memory limit of a plugin's process

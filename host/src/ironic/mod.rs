@@ -11,6 +11,7 @@
 mod answer;
 mod cause;
 mod client;
+mod download;
 mod endpoint;
 mod fetch;
 mod heartbeat;
@@ -30,12 +31,14 @@ use slog::{Logger, info};
 
 pub(crate) use self::answer::{error_text, json};
 pub use self::client::{Client, Settings};
+pub(crate) use self::download::{Download, Downloader};
 pub use self::endpoint::Endpoint;
 pub(crate) use self::fetch::{Page, fetch};
 pub use self::heartbeat::{Announcement, Beat, run as keep_beating};
 pub use self::lookup::{Attempt, Pace, Subject, token_to_keep, until_found};
 pub(crate) use self::node::is_node_ident;
 pub use self::node::{Found, TokenAnswer};
+pub(crate) use self::pacing::between_lookups;
 pub use self::transport::{Answer, TlsSource, Unanswered};
 pub use self::version::{ApiVersion, Negotiated};
 

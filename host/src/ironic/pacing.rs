@@ -22,7 +22,7 @@ pub(super) fn after_failure() -> Duration {
 }
 
 /// The wait after the `tries`th lookup: the more of them, the longer it may be.
-pub(super) fn between_lookups(tries: u32, interval: Duration) -> Duration {
+pub(crate) fn between_lookups(tries: u32, interval: Duration) -> Duration {
     let interval = interval.as_secs_f64();
     let high = f64::from(2_u32.saturating_pow(tries.saturating_sub(1))).min(LOOKUP_CAP_S);
     between(interval, high.max(interval))

@@ -66,6 +66,28 @@ impl fmt::Display for Unanswered {
 
 impl Error for Unanswered {}
 
+/// Why an address gave nothing that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// What happened, without the address.
+    pub reason: String,
+    /// True if it would be the same the next time.
+    pub lasts: bool,
+}
+
+impl From<String> for Trouble {
+    /// Trouble that may pass.
+    fn from(reason: String) -> Self {
+        Self { reason, lasts: false }
+    }
+}
+
+impl Trouble {
+    fn lasting(reason: String) -> Self {
+        Self { reason, lasts: true }
+    }
+}
+
 /// The clients for plain and TLS addresses, made when they are first needed.
 pub(super) struct Transport {
     tls: TlsSource,
@@ -95,14 +117,18 @@ impl Transport {
     pub(super) async fn exchange(&self, endpoint: &Endpoint, request: &Request) -> Result<Answer, Unanswered> {
         // The query of a lookup would hide everything else in the line.
         let url = || endpoint.to_string().split('?').next().unwrap_or_default().to_owned();
-        let fail = |reason: String| Unanswered { url: url(), reason };
+        self.attempt(endpoint, request).await.map_err(|trouble| Unanswered { url: url(), reason: trouble.reason })
+    }
+
+    /// As [`exchange`](Self::exchange), for who wants to know whether it is worth another try.
+    pub(super) async fn attempt(&self, endpoint: &Endpoint, request: &Request) -> Result<Answer, Trouble> {
         match tokio::time::timeout(request.deadline, self.follow(endpoint, request)).await {
-            Ok(result) => result.map_err(fail),
-            Err(_) => Err(fail(format!("no complete answer within {} s", request.deadline.as_secs_f64()))),
+            Ok(result) => result,
+            Err(_) => Err(format!("no complete answer within {} s", request.deadline.as_secs_f64()).into()),
         }
     }
 
-    async fn follow(&self, endpoint: &Endpoint, request: &Request) -> Result<Answer, String> {
+    async fn follow(&self, endpoint: &Endpoint, request: &Request) -> Result<Answer, Trouble> {
         let mut at = endpoint.clone();
         for _ in 0..=REDIRECTS {
             let response = self.send(&at, request).await?;
@@ -115,11 +141,11 @@ impl Transport {
                 return Ok(Answer { status, body, from: at });
             };
             let text = String::from_utf8_lossy(location.as_bytes());
-            at = at
-                .redirected(&text)
-                .ok_or_else(|| format!("redirected to {text:?}, where it must not go; correct the address"))?;
+            at = at.redirected(&text).ok_or_else(|| {
+                Trouble::lasting(format!("redirected to {text:?}, where it must not go; correct the address"))
+            })?;
         }
-        Err(format!("more than {REDIRECTS} redirects, the last one to {at}"))
+        Err(Trouble::lasting(format!("more than {REDIRECTS} redirects, the last one to {at}")))
     }
 
     async fn send(&self, at: &Endpoint, request: &Request) -> Result<reqwest::Response, String> {
@@ -173,14 +199,14 @@ fn trusts_nobody() -> Result<ClientConfig, String> {
     Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
-async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, String> {
+async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, Trouble> {
     let coding = response.headers().get(CONTENT_ENCODING).and_then(|coding| coding.to_str().ok());
     if let Some(coding) = coding.filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
-        return Err(format!(
+        return Err(Trouble::lasting(format!(
             "the answer is packed ({coding:?}), which was not asked for; is there a proxy in between?"
-        ));
+        )));
     }
-    let too_large = || format!("the answer is larger than {limit} bytes");
+    let too_large = || Trouble::lasting(format!("the answer is larger than {limit} bytes"));
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
@@ -190,7 +216,7 @@ async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, St
             Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(too_large()),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body.into()),
-            Err(error) => return Err(format!("the answer broke off: {}", explain(&error.without_url()))),
+            Err(error) => return Err(format!("the answer broke off: {}", explain(&error.without_url())).into()),
         }
     }
 }

@@ -13,6 +13,7 @@ use super::elf::{Dynamic, Elf};
 use super::libraries::{Libraries, parse_version};
 use super::refusal::Refusal;
 use super::sealed::Sealed;
+use super::signed::beside::{SignatureReport, State};
 use super::text::printable;
 use super::{manifest, trust};
 
@@ -88,10 +89,13 @@ pub struct Report {
     pub constructors: bool,
     /// Programs that its manifest names.
     pub tools: Vec<Need>,
+    /// Its signature, if it has a manifest.
+    pub signature: Option<SignatureReport>,
 }
 
-/// Checks a file.
-pub fn check(path: &Path) -> Report {
+/// Checks a file. With a public key its signature must be there and valid; otherwise it is checked with the keys of
+/// this machine if there is one.
+pub fn check(path: &Path, key: Option<&Path>) -> Report {
     let mut report = Report {
         file: printable(path.as_os_str()),
         verdict: Verdict::Refused,
@@ -105,9 +109,10 @@ pub fn check(path: &Path) -> Report {
         imports: Vec::new(),
         constructors: false,
         tools: Vec::new(),
+        signature: None,
     };
     if let Some(file) = report.open(path)
-        && let Err(refusal) = report.read(&file)
+        && let Err(refusal) = report.read(&file, path, key)
     {
         report.problems.push(refusal);
     }
@@ -135,14 +140,17 @@ impl Report {
         file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0).then_some(file)
     }
 
-    fn read(&mut self, file: &File) -> Result<(), Refusal> {
+    fn read(&mut self, file: &File, path: &Path, key: Option<&Path>) -> Result<(), Refusal> {
         let unreadable = |error: std::io::Error| Refusal::new(format!("it cannot be read: {error}"), "check the file");
         let sealed = Sealed::copy(file, "ipa-plugin-check", trust::SIZE_LIMIT).map_err(unreadable)?;
         self.size = sealed.len() as u64;
         let mapping = sealed.map().map_err(unreadable)?;
         let elf = Elf::parse(&mapping).map_err(|error| Refusal::new(error.to_string(), "build or copy it again"))?;
         match manifest::read(&elf) {
-            Ok(manifest) => self.judge_manifest(manifest),
+            Ok(manifest) => {
+                self.judge_signature(SignatureReport::of(path, &mapping, &manifest, key), key.is_some());
+                self.judge_manifest(manifest);
+            }
             Err(refusal) => self.problems.push(refusal),
         }
         let dynamic = elf.dynamic().map_err(|error| Refusal::new(error.to_string(), "build it again"))?;
@@ -163,6 +171,21 @@ impl Report {
             self.warnings.push(format!("the program {} that it runs is not installed here", tool.name));
         }
         self.manifest = Some(manifest);
+    }
+
+    fn judge_signature(&mut self, report: SignatureReport, must_be_valid: bool) {
+        let refusal = match &report.state {
+            State::Valid { .. } => None,
+            State::Missing => must_be_valid.then(|| Refusal::new("it is not signed", "sign it")),
+            State::Unchecked(refusal) => must_be_valid.then(|| refusal.clone()),
+            State::Refused(refusal) => Some(refusal.clone()),
+        };
+        match refusal {
+            Some(refusal) if must_be_valid => self.problems.push(refusal),
+            Some(refusal) => self.warnings.push(format!("no host would take it from a URL: {refusal}")),
+            None => {}
+        }
+        self.signature = Some(report);
     }
 
     fn judge_dynamic(&mut self, dynamic: &Dynamic<'_>, here: &Libraries) {
@@ -237,6 +260,12 @@ impl fmt::Display for Report {
                 writeln!(f, "  methods:   {}{dynamic}", manifest.methods.join(", "))?;
             }
         }
+        if let Some(SignatureReport { comment, state }) = &self.signature {
+            writeln!(f, "  signature: {state}")?;
+            if let Some(comment) = comment {
+                writeln!(f, "  comment:   {comment}")?;
+            }
+        }
         writeln!(f, "  size:      {} bytes", self.size)?;
         for (what, needs) in [("libraries", &self.libraries), ("programs", &self.tools)] {
             if !needs.is_empty() {
@@ -270,7 +299,7 @@ fn or_dash(text: &str) -> &str {
 
 /// Several files, for `ipa-host plugins check` on a directory.
 pub fn check_directory(path: &Path) -> std::io::Result<Vec<Report>> {
-    Ok(super::scan::scan(path)?.into_iter().map(|name| check(&PathBuf::from(path).join(name))).collect())
+    Ok(super::scan::scan(path)?.into_iter().map(|name| check(&PathBuf::from(path).join(name), None)).collect())
 }
 
 #[cfg(test)]
@@ -282,7 +311,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("tempdir");
         let path = directory.path().join("libtest.so");
         std::fs::copy(std::env::current_exe().expect("own path"), &path).expect("copy");
-        let report = check(&path);
+        let report = check(&path, None);
         assert_eq!(report.verdict, Verdict::Refused);
         let causes: Vec<&str> = report.problems.iter().map(|problem| problem.cause.as_str()).collect();
         assert!(causes[0].contains("no manifest note"), "{causes:?}");
@@ -294,10 +323,10 @@ mod tests {
 
     #[test]
     fn what_is_no_plugin_at_all_has_a_report_too() {
-        let report = check(Path::new("/nonexistent/libx.so"));
+        let report = check(Path::new("/nonexistent/libx.so"), None);
         assert_eq!(report.verdict, Verdict::Refused);
         assert!(report.to_string().starts_with("/nonexistent/libx.so: would be refused\n  problem: "), "{report}");
-        let script = check(Path::new("/etc/passwd"));
+        let script = check(Path::new("/etc/passwd"), None);
         assert!(script.problems.iter().any(|problem| problem.cause == "it is no ELF file"), "{script}");
     }
 }

@@ -104,10 +104,7 @@ fn no_manager(host: &Host) -> HwError {
         "HardwareManagerNotFound",
         500,
         "No valid HardwareManager found",
-        format!(
-            "no plugin in {} supports this machine; `ipa-host plugins list` tells why",
-            super::text::printable(host.options.directory.as_os_str())
-        ),
+        format!("no plugin in {} supports this machine; `ipa-host plugins list` tells why", host.places.join(", ")),
     )
 }
 

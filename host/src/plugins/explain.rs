@@ -76,7 +76,7 @@ pub(crate) fn of(host: &Host, left_out: &[LeftOut], method: &str) -> Explanation
             Some(_) if left.unsupported => "its support for this machine is 0".to_owned(),
             _ => left.refusal.to_string(),
         };
-        skipped.push(Skipped { name: left.name.clone().unwrap_or_else(|| left.file.clone()), reason });
+        skipped.push(Skipped { name: left.name.clone().unwrap_or_else(|| left.file.to_string()), reason });
     }
     let otherwise = if host.ranked().unwrap_or_default().is_empty() {
         "HardwareManagerNotFound: no manager supports this machine".to_owned()

@@ -16,6 +16,8 @@ use crate::process::Runner;
 /// The plugin side of one agent.
 pub(crate) struct Host {
     pub(crate) options: Options,
+    /// Where the plugins came from, in words.
+    pub(crate) places: Vec<String>,
     pub(crate) runner: Runner,
     pub(crate) logger: Logger,
     /// Set once, when all were evaluated; before, nothing can be dispatched.
@@ -27,11 +29,12 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(options: Options, runner: Runner, logger: Logger) -> Self {
+    pub(crate) fn new(options: Options, places: Vec<String>, runner: Runner, logger: Logger) -> Self {
         // Call 0 is none.
         let next_call = AtomicU64::new(1);
         Self {
             options,
+            places,
             runner,
             logger,
             ranked: OnceLock::new(),

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipa_plugin_api::error::{ErrorKind, HwError, HwResult};
@@ -17,8 +16,9 @@ use super::host::Host;
 use super::link::{CallError, Link, Request, open_reply, perform};
 use super::rank;
 use super::scope::{MAX_DEPTH, Origin, Scope};
+use super::source::PluginFile;
 use super::surface::{self, Presence};
-use super::vet;
+use super::vet::{self, Place};
 use crate::managers::{BoxFuture, CallContext};
 
 /// How often a plugin that died is started again.
@@ -29,8 +29,8 @@ const KNOWN_LIMIT: usize = 4096;
 /// A manager that supports this machine.
 #[derive(Debug)]
 pub(crate) struct Manager {
-    pub(crate) file: String,
-    pub(crate) path: PathBuf,
+    pub(crate) file: PluginFile,
+    pub(crate) place: Place,
     pub(crate) manifest: Manifest,
     pub(crate) support: i64,
     pub(crate) bmc: BmcCache,
@@ -66,7 +66,7 @@ pub(crate) struct Health {
 
 impl Manager {
     /// A manager that was loaded and evaluated, but not yet initialized.
-    pub(crate) fn new(file: String, path: PathBuf, manifest: Manifest, support: i64, link: Arc<Link>) -> Self {
+    pub(crate) fn new(file: PluginFile, place: Place, manifest: Manifest, support: i64, link: Arc<Link>) -> Self {
         let generation =
             Generation { link: OnceCell::new_with(Some(Ok(link))), initialized: OnceCell::new_with(Some(())) };
         let state = State {
@@ -78,7 +78,7 @@ impl Manager {
         };
         Self {
             file,
-            path,
+            place,
             manifest,
             support,
             bmc: BmcCache::default(),
@@ -101,7 +101,7 @@ impl Manager {
             Err(AskError::Hardware(error) | AskError::Unavailable(error)) => Some(error.to_string()),
         };
         if let Some(error) = &failure {
-            error!(host.logger, "manager {} could not be initialized: {error}", self.name(); "file" => &self.file);
+            error!(host.logger, "manager {} could not be initialized: {error}", self.name(); "file" => %self.file);
         }
         self.lock().initialize_error = failure;
     }
@@ -222,7 +222,7 @@ impl Manager {
                 "plugin {} is quarantined: {why}; its methods fail until the agent is started again. Replace or remove {}, \
                  then restart the agent",
                 self.name(),
-                super::text::printable(self.path.as_os_str()),
+                self.place,
             );
             error!(host.logger, "{reason}");
             reason
@@ -232,9 +232,10 @@ impl Manager {
 
     async fn start_again(&self, host: &Arc<Host>) -> Result<Arc<Link>, String> {
         info!(host.logger, "plugin {} is started again after its death", self.name());
-        let path = self.path.clone();
-        let vetted =
-            tokio::task::spawn_blocking(move || vet::vet_again(path)).await.map_err(|error| error.to_string())?;
+        let (place, file) = (self.place.clone(), self.file.clone());
+        let vetted = tokio::task::spawn_blocking(move || vet::vet_again(place, file))
+            .await
+            .map_err(|error| error.to_string())?;
         let vetted = vetted.map_err(|refusal| format!("it could not be started again: {refusal}"))?;
         if vetted.manifest != self.manifest {
             return Err(format!(
@@ -284,7 +285,7 @@ impl Manager {
         };
         let Some(Ok(link)) = generation.link.get() else { return };
         if let Err(why) = link.unload(host.options.deadlines.unload).await {
-            warn!(host.logger, "manager {} did not end as it should: {why}", self.name(); "file" => &self.file);
+            warn!(host.logger, "manager {} did not end as it should: {why}", self.name(); "file" => %self.file);
         }
     }
 

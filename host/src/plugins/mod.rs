@@ -1,7 +1,8 @@
-//! The plugin side: from files in a directory to managers that answer methods.
+//! The plugin side: from files to managers that answer methods.
 //!
 //! ```text
-//! scan -> trust -> sealed copy -> elf -> manifest        nothing of the file has run yet
+//! sources (plugin directory, virtual media, `signed` URLs)
+//!      -> scan -> trust -> sealed copy -> elf -> manifest        nothing of the file has run yet
 //!      -> worker (or this process) -> evaluate -> rank -> initialize
 //! method -> dispatch -> manager -> link -> worker -> .so -> reply
 //! .so -> host call -> services -> dispatch | command | log ...
@@ -19,6 +20,7 @@ mod death;
 mod dispatch;
 pub mod elf;
 mod explain;
+mod gather;
 mod host;
 mod json;
 mod libraries;
@@ -39,6 +41,8 @@ mod scope;
 mod sealed;
 mod services;
 mod setup;
+pub(crate) mod signed;
+mod source;
 mod status;
 mod strays;
 mod surface;
@@ -51,5 +55,7 @@ pub use explain::{Asked, Explanation, Skipped};
 pub use options::{Deadlines, Isolation, Limits, Options};
 pub use refusal::Refusal;
 pub use registry::Registry;
+pub use signed::fetch::{Fetching, fetch};
+pub use source::{PluginFile, Source};
 pub use status::{LeftOut, Row, Status};
 pub use worker::worker_main;

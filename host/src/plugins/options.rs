@@ -22,8 +22,6 @@ pub enum Isolation {
 /// Settings of the plugin side.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the plugin files are.
-    pub directory: PathBuf,
     /// Where plugin code runs.
     pub isolation: Isolation,
     /// Only look: managers are not initialized, and methods that change the machine are refused.
@@ -46,11 +44,9 @@ pub struct Options {
     pub guard_special_filesystems: bool,
 }
 
-impl Options {
-    /// The defaults for a directory.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
+impl Default for Options {
+    fn default() -> Self {
         Self {
-            directory: directory.into(),
             isolation: Isolation::Worker,
             read_only: false,
             deadlines: Deadlines::default(),
@@ -63,7 +59,9 @@ impl Options {
             guard_special_filesystems: true,
         }
     }
+}
 
+impl Options {
     /// The configuration of one plugin.
     pub(crate) fn section(&self, plugin: &str) -> Value {
         Value::Object(self.sections.get(plugin).cloned().unwrap_or_default())

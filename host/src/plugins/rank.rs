@@ -49,17 +49,19 @@ pub(crate) fn duplicates(manifests: &[&Manifest]) -> Vec<Option<usize>> {
     verdicts
 }
 
-/// Versions by semver; a shorter one is filled with zeros, and what is no version at all comes before all others.
+/// Versions by semver; what is no version at all comes before all others.
 fn version_order(left: &str, right: &str) -> Ordering {
-    let parse = |text: &str| {
-        let filled = match text.bytes().filter(|byte| *byte == b'.').count() {
-            0 => format!("{text}.0.0"),
-            1 => format!("{text}.0"),
-            _ => text.to_owned(),
-        };
-        Version::parse(&filled).ok()
+    version(left).cmp(&version(right))
+}
+
+/// A version; a shorter one is filled with zeros.
+pub(crate) fn version(text: &str) -> Option<Version> {
+    let filled = match text.bytes().filter(|byte| *byte == b'.').count() {
+        0 => format!("{text}.0.0"),
+        1 => format!("{text}.0"),
+        _ => text.to_owned(),
     };
-    parse(left).cmp(&parse(right))
+    Version::parse(&filled).ok()
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! From a directory to ranked managers, and the plugin side as the rest of the agent sees it.
+//! From plugin files to ranked managers, and the plugin side as the rest of the agent sees it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ipa_plugin_api::error::HwResult;
@@ -18,15 +17,16 @@ use super::manager::{Manager, evaluate};
 use super::options::Options;
 use super::refusal::Refusal;
 use super::scope::Origin;
+use super::source::Source;
 use super::status::{self, LeftOut, Status};
 use super::strays::{self, Marked};
-use super::vet::{self, Vetted};
-use super::{rank, scan, text, trust};
+use super::vet::Vetted;
+use super::{gather, rank};
 use crate::ironic::TlsSource;
 use crate::managers::{Answer, BoxFuture, CallContext, Managers, NodeSource};
 use crate::process::Runner;
 
-/// Plugins of one directory, loaded, ranked and kept running.
+/// The plugins of all sources, loaded, ranked and kept running.
 #[derive(Debug)]
 pub struct Registry {
     host: Arc<Host>,
@@ -34,16 +34,15 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Loads every plugin of the directory, ranks the managers that support this machine and initializes them in
+    /// Loads every plugin of the sources, ranks the managers that support this machine and initializes them in
     /// that order. What is wrong with one plugin is logged and harms no other; a registry without managers answers
     /// every dispatch with `HardwareManagerNotFound`.
-    pub async fn start(options: Options, runner: Runner, logger: Logger) -> Self {
+    pub async fn start(options: Options, sources: Vec<Source>, runner: Runner, logger: Logger) -> Self {
         let start = Instant::now();
-        let host = Arc::new(Host::new(options, runner, logger));
-        let directory = host.options.directory.clone();
-        let (vetted, mut left_out) = tokio::task::spawn_blocking(move || vet_all(&directory)).await.unwrap_or_default();
-        let (vetted, duplicates) = without_duplicates(vetted);
-        left_out.extend(duplicates);
+        let places = sources.iter().filter_map(Source::place).collect();
+        let host = Arc::new(Host::new(options, places, runner, logger));
+        let gathered = tokio::task::spawn_blocking(move || gather::gather(sources)).await;
+        let (vetted, mut left_out) = gathered.unwrap_or_default();
 
         let mut starting = JoinSet::new();
         for plugin in vetted {
@@ -71,8 +70,7 @@ impl Registry {
             info!(host.logger, "hardware manager found: {manager}"; "rank" => place + 1);
         }
         if managers.is_empty() {
-            let directory = text::printable(host.options.directory.as_os_str());
-            error!(host.logger, "no plugin in {directory} supports this machine");
+            error!(host.logger, "no plugin in {} supports this machine", host.places.join(", "));
         }
         host.set_ranked(managers);
         // Not before all are ranked: an initialize may dispatch to the others.
@@ -117,72 +115,10 @@ impl Registry {
     }
 }
 
-/// Checks all candidates of a directory, two at a time.
-fn vet_all(path: &Path) -> (Vec<Vetted>, Vec<LeftOut>) {
-    let whole = |refusal: Refusal| (Vec::new(), vec![LeftOut::refused(text::printable(path.as_os_str()), refusal)]);
-    let directory = match trust::open_directory(path) {
-        Ok(directory) => directory,
-        Err(refusal) => return whole(refusal),
-    };
-    let names = match scan::scan(path) {
-        Ok(names) => names,
-        Err(error) => {
-            let cause = format!("the plugin directory cannot be read: {error}");
-            return whole(Refusal::new(cause, "name another with --plugin-dir"));
-        }
-    };
-    let queue = Mutex::new(names.iter().enumerate());
-    let results = Mutex::new(Vec::new());
-    let work = || {
-        loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((place, name)) = next else { return };
-            let result = vet::vet(&directory, path.join(name), name)
-                .map_err(|refusal| LeftOut::refused(text::printable(name), refusal));
-            results.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
-        }
-    };
-    std::thread::scope(|scope| {
-        // Without a second thread the first does it all.
-        let _ = std::thread::Builder::new().spawn_scoped(scope, work);
-        work();
-    });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(place, _)| *place);
-    let (mut vetted, mut left_out) = (Vec::new(), Vec::new());
-    for (_, result) in results {
-        match result {
-            Ok(plugin) => vetted.push(plugin),
-            Err(left) => left_out.push(left),
-        }
-    }
-    (vetted, left_out)
-}
-
-fn without_duplicates(vetted: Vec<Vetted>) -> (Vec<Vetted>, Vec<LeftOut>) {
-    let verdicts = rank::duplicates(&vetted.iter().map(|plugin| &plugin.manifest).collect::<Vec<_>>());
-    let winners: Vec<String> =
-        vetted.iter().map(|plugin| format!("{} (version {})", plugin.file, plugin.manifest.version)).collect();
-    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
-    for (plugin, verdict) in vetted.into_iter().zip(verdicts) {
-        match verdict {
-            None => kept.push(plugin),
-            Some(winner) => {
-                let cause = format!(
-                    "its name {} or class name {} is taken by {}",
-                    plugin.manifest.name, plugin.manifest.class_name, winners[winner]
-                );
-                left_out.push(LeftOut::of(&plugin, Refusal::new(cause, "remove one of the two")));
-            }
-        }
-    }
-    (kept, left_out)
-}
-
 /// Loads and evaluates one plugin.
 async fn start_one(host: &Arc<Host>, plugin: Vetted) -> Result<Manager, Box<LeftOut>> {
     let mut left = LeftOut::of(&plugin, Refusal::new("", ""));
-    let (file, path, manifest) = (plugin.file.clone(), plugin.path.clone(), plugin.manifest.clone());
+    let (file, place, manifest) = (plugin.file.clone(), plugin.place.clone(), plugin.manifest.clone());
     let link = match Link::start(host, plugin).await {
         Ok(link) => Arc::new(link),
         Err(why) => {
@@ -191,7 +127,7 @@ async fn start_one(host: &Arc<Host>, plugin: Vetted) -> Result<Manager, Box<Left
         }
     };
     match evaluate(host, &link, &manifest.name).await {
-        Ok(Some(support)) => Ok(Manager::new(file, path, manifest, support, link)),
+        Ok(Some(support)) => Ok(Manager::new(file, place, manifest, support, link)),
         Ok(None) => {
             // It is not asked again, and nobody waits for its end.
             let limit = host.options.deadlines.unload;

@@ -4,7 +4,7 @@
 //! memfd; the pages are shared by all that map it and are gone with the last of them.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
@@ -21,10 +21,7 @@ pub(crate) struct Sealed {
 impl Sealed {
     /// Copies a file of at most `limit` bytes. `name` is what debuggers and `/proc/PID/maps` show.
     pub(crate) fn copy(file: &File, name: &str, limit: u64) -> io::Result<Self> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let name = &name[..name.floor_char_boundary(200)];
-        // Kernels before 6.3 do not know EXEC and make every memfd executable.
-        let fd = memfd_create(name, flags | MemfdFlags::EXEC).or_else(|_| memfd_create(name, flags))?;
+        let fd = create(name)?;
         let mut len = 0_u64;
         loop {
             let rest = usize::try_from(limit.saturating_add(1) - len).unwrap_or(usize::MAX);
@@ -36,8 +33,18 @@ impl Sealed {
                 return Err(io::Error::other(format!("it grew beyond {limit} bytes while it was read")));
             }
         }
+        Self::seal(fd, usize::try_from(len).map_err(io::Error::other)?)
+    }
+
+    /// Copies bytes. `name` is as for [`copy`](Self::copy).
+    pub(crate) fn of(bytes: &[u8], name: &str) -> io::Result<Self> {
+        let mut file = File::from(create(name)?);
+        file.write_all(bytes)?;
+        Self::seal(file.into(), bytes.len())
+    }
+
+    fn seal(fd: OwnedFd, len: usize) -> io::Result<Self> {
         fcntl_add_seals(&fd, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-        let len = usize::try_from(len).map_err(io::Error::other)?;
         Ok(Self { fd, len })
     }
 
@@ -52,6 +59,13 @@ impl Sealed {
     }
 }
 
+fn create(name: &str) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let name = &name[..name.floor_char_boundary(200)];
+    // Kernels before 6.3 do not know EXEC and make every memfd executable.
+    Ok(memfd_create(name, flags | MemfdFlags::EXEC).or_else(|_| memfd_create(name, flags))?)
+}
+
 impl AsFd for Sealed {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -61,7 +75,7 @@ impl AsFd for Sealed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Seek, Write};
+    use std::io::Seek;
 
     #[test]
     fn the_copy_keeps_its_content_whatever_happens_to_the_file() {
@@ -74,6 +88,13 @@ mod tests {
         let write = rustix::io::pwrite(&sealed, b"x", 0);
         assert!(write.is_err(), "the copy can be written to");
         assert!(rustix::fs::ftruncate(&sealed, 0).is_err(), "the copy can be cut short");
+    }
+
+    #[test]
+    fn bytes_are_sealed_as_well() {
+        let sealed = Sealed::of(b"bytes", "test").expect("copy");
+        assert_eq!((&*sealed.map().expect("map"), sealed.len()), (b"bytes".as_slice(), 5));
+        assert!(rustix::io::pwrite(&sealed, b"x", 0).is_err(), "the copy can be written to");
     }
 
     #[test]

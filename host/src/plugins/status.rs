@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::host::Host;
 use super::refusal::Refusal;
+use super::source::PluginFile;
 use super::vet::Vetted;
 
 /// A plugin file that is not in use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// The file's name, or the directory if that is the trouble.
-    pub file: String,
+    /// The file, or the directory or URL if that is the trouble.
+    #[serde(flatten)]
+    pub file: PluginFile,
     /// The manager's name, if the file got so far.
     pub name: Option<String>,
     /// Its version.
@@ -30,7 +32,7 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    pub(crate) fn refused(file: String, refusal: Refusal) -> Self {
+    pub(crate) fn refused(file: PluginFile, refusal: Refusal) -> Self {
         Self { file, name: None, version: None, unsupported: false, refusal, manifest: None }
     }
 
@@ -73,15 +75,16 @@ pub struct Row {
     pub reason: Option<String>,
     /// How often it was started again.
     pub restarts: u32,
-    /// The file's name.
-    pub file: String,
+    /// Its file.
+    #[serde(flatten)]
+    pub file: PluginFile,
 }
 
-/// All plugins of the directory.
+/// All plugins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// Where they are.
-    pub directory: String,
+    /// Where they came from, in words, the plugin directory first.
+    pub places: Vec<String>,
     /// In rank order.
     pub managers: Vec<Row>,
     /// By file name.
@@ -106,7 +109,7 @@ pub(crate) fn of(host: &Host, left_out: &[LeftOut]) -> Status {
         }
     };
     Status {
-        directory: super::text::printable(host.options.directory.as_os_str()),
+        places: host.places.clone(),
         managers: host.ranked().unwrap_or_default().iter().enumerate().map(row).collect(),
         left_out: left_out.to_vec(),
     }
@@ -122,7 +125,7 @@ fn parse_pss(smaps: &str) -> Option<u64> {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Plugins in {}", self.directory)?;
+        writeln!(f, "Plugins in {}", self.places.join(", "))?;
         if self.managers.is_empty() {
             writeln!(f, "\nNo manager supports this machine.")?;
         } else {
@@ -139,7 +142,7 @@ impl fmt::Display for Status {
                     row.pid.map_or_else(dash, |pid| pid.to_string()),
                     row.pss_kib.map_or_else(dash, |pss| pss.to_string()),
                     row.state.to_string(),
-                    row.file.clone(),
+                    row.file.to_string(),
                 ]
             });
             writeln!(f)?;
@@ -199,19 +202,21 @@ mod tests {
             state: "quarantined".into(),
             reason: Some("it died twice".into()),
             restarts: 1,
-            file: "libacme.so".into(),
+            file: PluginFile::new("libacme.so", Some("virtual media sr0")),
         };
-        let left = LeftOut::refused("bad.so".into(), Refusal::new("it is empty", "install it again"));
-        let status = Status { directory: "/p".into(), managers: vec![row], left_out: vec![left] };
+        let left = LeftOut::refused(PluginFile::new("bad.so", None), Refusal::new("it is empty", "install it again"));
+        let status = Status { places: vec!["/p".into()], managers: vec![row], left_out: vec![left] };
         assert_eq!(
             status.to_string(),
             "Plugins in /p\n\n\
              RANK  NAME  CLASS  VERSION  SUPPORT  PID  PSS KIB  STATE        FILE\n\
-             1     acme  Acme   1.0.0    3        -    -        quarantined  libacme.so\n\n\
+             1     acme  Acme   1.0.0    3        -    -        quarantined  libacme.so from virtual media sr0\n\n\
              acme: it died twice\n\n\
              Not in use:\n  bad.so\n    why:  it is empty\n    cure: install it again\n"
         );
         let json = serde_json::to_value(&status).expect("json");
         assert_eq!(json["left_out"][0]["cause"], "it is empty");
+        assert_eq!(json["managers"][0]["file"], "libacme.so");
+        assert_eq!(json["managers"][0]["origin"], "virtual media sr0");
     }
 }

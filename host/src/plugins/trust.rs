@@ -18,6 +18,9 @@ use super::text::printable;
 /// Largest plugin file, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 256 * 1024 * 1024;
 
+/// What is usually forgotten where a file comes from an archive.
+const PACKING: &str = "in an initramfs segment, pack it with cpio --owner=+0:+0";
+
 const TYPE_MASK: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
@@ -82,7 +85,10 @@ fn check_file(status: &Stat) -> Result<(), Refusal> {
         return Err(Refusal::new(format!("it is {}, no regular file", kind(status.st_mode)), "remove it"));
     }
     if !trusted_owner(status.st_uid) {
-        return Err(Refusal::new(format!("it belongs to user {}", status.st_uid), "chown root: it"));
+        return Err(Refusal::new(
+            format!("it belongs to user {}", status.st_uid),
+            format!("chown root: it ({PACKING})"),
+        ));
     }
     if status.st_mode & (GROUP_WRITABLE | WORLD_WRITABLE) != 0 {
         return Err(Refusal::new(
@@ -109,7 +115,7 @@ fn check_directory(path: &Path, forbidden: u32) -> Result<(), Refusal> {
     if status.st_mode & TYPE_MASK != DIRECTORY || !trusted_owner(status.st_uid) {
         return Err(Refusal::new(
             format!("the directory {name} belongs to user {}", status.st_uid),
-            format!("chown root: {name}"),
+            format!("chown root: {name} ({PACKING})"),
         ));
     }
     if status.st_mode & forbidden != 0 && status.st_mode & STICKY == 0 {

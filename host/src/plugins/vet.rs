@@ -1,7 +1,9 @@
-//! From a file name to a plugin that may be loaded: trust, private copy, ELF, manifest. Nothing of the file runs.
+//! From a file to a plugin that may be loaded: trust, private copy, ELF, manifest. Nothing of the file runs.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipa_plugin_api::abi::ENTRY_SYMBOL;
 use ipa_plugin_api::manifest::Manifest;
@@ -9,28 +11,61 @@ use ipa_plugin_api::manifest::Manifest;
 use super::elf::Elf;
 use super::refusal::Refusal;
 use super::sealed::Sealed;
+use super::source::PluginFile;
 use super::text::printable;
 use super::{manifest, trust};
 
 /// A plugin file that passed all checks.
 #[derive(Debug)]
 pub(crate) struct Vetted {
-    /// The file's name, fit for printing.
-    pub(crate) file: String,
-    /// Its place, to read it again for a restart.
-    pub(crate) path: PathBuf,
+    /// What it is called.
+    pub(crate) file: PluginFile,
+    /// Where it is had from again for a restart.
+    pub(crate) place: Place,
     /// What it says about itself.
     pub(crate) manifest: Manifest,
     /// Its bytes.
-    pub(crate) sealed: Sealed,
+    pub(crate) sealed: Arc<Sealed>,
+}
+
+/// Where the bytes of a plugin are.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// In a file.
+    File(PathBuf),
+    /// Only in memory, since they came over the network.
+    Memory(Arc<Sealed>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.write_str(&printable(path.as_os_str())),
+            Self::Memory(_) => f.write_str("the file at its URL"),
+        }
+    }
 }
 
 /// Checks one file of an open plugin directory.
-pub(crate) fn vet(directory: &trust::Directory, path: PathBuf, name: &OsStr) -> Result<Vetted, Refusal> {
-    let file = trust::open_file(directory, name)?;
-    let printed = printable(name);
-    let sealed = Sealed::copy(&file, &format!("ipa-plugin:{printed}"), trust::SIZE_LIMIT)
+pub(crate) fn vet(
+    directory: &trust::Directory,
+    path: PathBuf,
+    name: &OsStr,
+    file: PluginFile,
+) -> Result<Vetted, Refusal> {
+    let opened = trust::open_file(directory, name)?;
+    let sealed = Sealed::copy(&opened, &memory_name(&file), trust::SIZE_LIMIT)
         .map_err(|error| Refusal::new(format!("it cannot be read: {error}"), "check the file and free memory"))?;
+    examine(Arc::new(sealed), Place::File(path), file)
+}
+
+/// What debuggers see the copy of a plugin file as.
+pub(crate) fn memory_name(file: &PluginFile) -> String {
+    format!("ipa-plugin:{}", file.name)
+}
+
+/// Checks the bytes of a plugin file.
+pub(crate) fn examine(sealed: Arc<Sealed>, place: Place, file: PluginFile) -> Result<Vetted, Refusal> {
     let mapping =
         sealed.map().map_err(|error| Refusal::new(format!("its copy cannot be read: {error}"), "check free memory"))?;
     let elf =
@@ -43,15 +78,19 @@ pub(crate) fn vet(directory: &trust::Directory, path: PathBuf, name: &OsStr) -> 
             "build it with export_manager! as a cdylib",
         ));
     }
-    Ok(Vetted { file: printed, path, manifest, sealed })
+    Ok(Vetted { file, place, manifest, sealed })
 }
 
 /// Checks a file again, to start its plugin again.
-pub(crate) fn vet_again(path: PathBuf) -> Result<Vetted, Refusal> {
+pub(crate) fn vet_again(place: Place, file: PluginFile) -> Result<Vetted, Refusal> {
+    let path = match place {
+        Place::File(path) => path,
+        Place::Memory(ref sealed) => return examine(Arc::clone(sealed), place, file),
+    };
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Refusal::new("it has no directory", "name a file"));
     };
     let directory = trust::open_directory(directory)?;
     let name = name.to_owned();
-    vet(&directory, path, &name)
+    vet(&directory, path, &name, file)
 }

@@ -14,11 +14,12 @@ use super::{Failure, discovery, transport};
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server};
 use crate::cli::{CONTROL_SOCKET, RunOptions, TOKEN_FILE};
+use crate::config::Config;
 use crate::control::Control;
 use crate::extensions;
 use crate::managers::Managers;
 use crate::metrics::{Statsd, StatsdOptions};
-use crate::plugins::Registry;
+use crate::plugins::{self, Fetching, Registry, Source};
 use crate::power::{self, ClockOptions};
 use crate::root::Root;
 use crate::token;
@@ -27,7 +28,7 @@ use crate::token;
 pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let runner = start::runner()?;
     let media = if options.read_only { Media::Read } else { Media::Taken };
-    let told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
+    let mut told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
     let logging = told.logging();
     let log = logging.log().clone();
     let mut signals = Signals::catch()?;
@@ -43,10 +44,20 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
             }
         }
     }
+    let mut sources = told.take_plugin_sources();
     let config = told.config();
     let clock = ClockOptions::of(config);
     power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
-    let registry = Arc::new(Registry::start(told.plugins(options.read_only), runner.clone(), log.clone()).await);
+    let fetched = tokio::select! {
+        fetched = fetched(config, &log) => fetched,
+        name = signals.next() => {
+            info!(log, "{name} received before all plugins were fetched, stopping");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    sources.extend(fetched);
+    let registry = Registry::start(told.plugins(options.read_only), sources, runner.clone(), log.clone()).await;
+    let registry = Arc::new(registry);
     registry.fetch_with(session::tls(config, &log));
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -66,6 +77,22 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     registry.stop().await;
     info!(log, "ipa-host ends");
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// The plugins that the options name by URL. A machine in rescue mode needs none.
+async fn fetched(config: &Arc<Config>, log: &Logger) -> Vec<Source> {
+    let (urls, root) = (config.plugin_urls(), Root::default());
+    if urls.is_empty() || extensions::is_rescued(&root) {
+        return Vec::new();
+    }
+    let fetching = Fetching {
+        tls: session::tls(config, log),
+        connect: config.http_request_timeout(),
+        patience: config.lookup_timeout(),
+        interval: config.lookup_interval(),
+        root,
+    };
+    plugins::fetch(&urls, fetching, log).await
 }
 
 /// From ready managers to the end: meets Ironic, serves the API, beats.

@@ -33,11 +33,12 @@ pub(super) async fn run(options: InspectOptions, outer: RunOptions) -> Result<Ex
     let runner = start::runner()?;
     let flags = options.flags.or(outer.flags);
     let common = options.common.or(outer.common);
-    let told = Told::read(Path::new("/"), Media::Ignored, &runner, common, flags.all()).await?;
+    let mut told = Told::read(Path::new("/"), Media::Ignored, &runner, common, flags.all()).await?;
     let logging = told.logging();
     let log = logging.log().clone();
     let mut signals = Signals::catch()?;
-    let registry = Arc::new(Registry::start(told.plugins(true), runner.clone(), log.clone()).await);
+    let sources = told.take_plugin_sources();
+    let registry = Arc::new(Registry::start(told.plugins(true), sources, runner.clone(), log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: true,

@@ -51,7 +51,13 @@ async fn ask(socket: &Path) -> Result<Option<Status>, Failure> {
 
 /// Checks a plugin file.
 pub(super) fn check(options: &CheckOptions) -> Result<ExitCode, Failure> {
-    let report = check::check(&options.file);
+    let report = check::check(&options.file, options.plugin_key.as_deref());
+    if options.comment {
+        let comment = report.signature.as_ref().and_then(|signature| signature.comment.as_deref());
+        let no_comment = || Failure::new(format!("{report}nothing can be said in a signature of it"));
+        println!("{}", comment.ok_or_else(no_comment)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

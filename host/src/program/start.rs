@@ -12,7 +12,7 @@ use crate::cli::{CommonOptions, config_table};
 use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Config, Flag, Sources};
 use crate::log::{self, Logging};
-use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry};
+use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry, Source};
 use crate::process::{Runner, Spawner};
 use crate::vmedia::{self, VirtualMedia, VirtualMediaError};
 
@@ -29,6 +29,7 @@ pub(super) struct Told {
     config: Arc<Config>,
     warnings: Vec<String>,
     notes: Vec<String>,
+    copied: Vec<Source>,
 }
 
 /// What virtual media are asked for.
@@ -38,7 +39,7 @@ pub(super) enum Media {
     Ignored,
     /// Their parameters.
     Read,
-    /// Their parameters, and that their configuration is copied to `/etc`.
+    /// Their parameters, and that their configuration and plugins are copied.
     Taken,
 }
 
@@ -54,19 +55,26 @@ impl Told {
         let mut sources = Sources::begin(root)?;
         let mut virtual_media = VirtualMedia::new(root, runner);
         let taken = take_media(&mut virtual_media, &mut sources, media).await;
-        let notes = virtual_media.into_notes();
-        if taken.is_err() {
+        if let Err(error) = taken {
             // There is no log yet that could say how it came to this.
-            notes.iter().for_each(|note| eprintln!("ipa-host: virtual media: {note}"));
+            virtual_media.into_notes().iter().for_each(|note| eprintln!("ipa-host: virtual media: {note}"));
+            return Err(Failure::new(error.to_string()));
         }
-        taken.map_err(|error| Failure::new(error.to_string()))?;
-        Self::complete(sources, root, options, flags).map(|told| Self { notes, ..told })
+        let told = Self::complete(sources, root, options, flags)?;
+        // Whether they are wanted is known only now.
+        let wants_plugins = media == Media::Taken && told.config.enable_vmedia_plugins();
+        let copied = if wants_plugins && vmedia::is_booted_from(&told.sources.kernel) {
+            virtual_media.copy_plugins().await
+        } else {
+            Vec::new()
+        };
+        Ok(Self { notes: virtual_media.into_notes(), copied, ..told })
     }
 
     fn complete(mut sources: Sources, root: &Path, options: CommonOptions, flags: &[Flag]) -> Result<Self, Failure> {
         sources.gather(root, options.places.all(), [options.flags.all(), flags].concat())?;
         let (config, warnings) = sources.resolve()?;
-        Ok(Self { options, sources, config: Arc::new(config), warnings, notes: Vec::new() })
+        Ok(Self { options, sources, config: Arc::new(config), warnings, notes: Vec::new(), copied: Vec::new() })
     }
 
     /// The options of the configuration.
@@ -103,6 +111,13 @@ impl Told {
         logging
     }
 
+    /// Where plugins are: the plugin directory, and what was copied from virtual media. The copies are given once.
+    pub(super) fn take_plugin_sources(&mut self) -> Vec<Source> {
+        let mut sources = vec![Source::plugin_directory(self.config.plugin_dir())];
+        sources.append(&mut self.copied);
+        sources
+    }
+
     /// Settings of the plugin side.
     pub(super) fn plugins(&self, read_only: bool) -> Options {
         let isolation = self.config.isolation();
@@ -116,7 +131,7 @@ impl Told {
             disk_wait_attempts: self.config.disk_wait_attempts(),
             disk_wait_delay: self.config.disk_wait_delay(),
             guard_special_filesystems: self.config.guard_special_filesystems(),
-            ..Options::new(self.config.plugin_dir())
+            ..Options::default()
         }
     }
 
@@ -163,14 +178,15 @@ pub(super) fn runner() -> Result<Runner, Failure> {
 /// Loads the plugins to look at them; nothing of the machine is changed.
 pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
     let runner = runner()?;
-    let told = Told::read(Path::new("/"), Media::Ignored, &runner, options, &[]).await?;
+    let mut told = Told::read(Path::new("/"), Media::Ignored, &runner, options, &[]).await?;
     // What goes wrong is part of what these commands print.
     let log = if told.config().debug() {
         told.logging().log().clone()
     } else {
         slog::Logger::root(slog::Discard, slog::o!())
     };
-    Ok(Registry::start(told.plugins(true), runner, log).await)
+    let sources = told.take_plugin_sources();
+    Ok(Registry::start(told.plugins(true), sources, runner, log).await)
 }
 
 fn deadlines(given: &[DeadlineOption]) -> Deadlines {
@@ -249,6 +265,27 @@ mod tests {
         let log = told.logging().ring().text();
         let line = log.lines().find(|line| line.contains("virtual media: ") && line.contains("copied 1 files"));
         assert!(line.is_some_and(|line| line.contains(" INFO ")), "{log}");
+    }
+
+    #[tokio::test]
+    async fn plugins_on_virtual_media_are_a_source_unless_an_option_says_no() {
+        let root = machine(&[("media/cd/usr/lib/ipa/plugins/libacme.so", "acme")]);
+        let mut wanted = told(root.path(), Media::Taken, &[]).await.expect("valid");
+        let sources = format!("{:?}", wanted.take_plugin_sources());
+        assert!(sources.contains("/usr/lib/ipa/plugins") && sources.contains("virtual media sr0"), "{sources}");
+        assert!(wanted.notes.iter().any(|note| note.contains("copied 1 plugins")), "{:?}", wanted.notes);
+        assert_eq!(wanted.take_plugin_sources().len(), 1, "the copies are given once");
+
+        let root = machine(&[
+            ("media/cd/usr/lib/ipa/plugins/libacme.so", "acme"),
+            ("media/cd/parameters.txt", "ipa-enable-vmedia-plugins=0"),
+        ]);
+        let mut unwanted = told(root.path(), Media::Taken, &[]).await.expect("valid");
+        assert_eq!(unwanted.take_plugin_sources().len(), 1);
+        std::fs::remove_file(root.path().join("media/cd/parameters.txt")).expect("there");
+        let mut looked = told(root.path(), Media::Read, &[]).await.expect("valid");
+        assert_eq!(looked.take_plugin_sources().len(), 1, "who only looks takes nothing");
+        assert!(!root.path().join("run/ipa").exists(), "nothing is copied");
     }
 
     #[tokio::test]

@@ -93,7 +93,11 @@ fn managers(page: &mut String, plugins: Option<&plugins::Status>) -> fmt::Result
     page.push_str("<h2>Hardware managers</h2>\n");
     let Some(plugins) = plugins else { return page.write_str("<p class=\"warn\">They cannot be described.</p>\n") };
     if plugins.managers.is_empty() {
-        writeln!(page, "<p class=\"bad\">No manager in {} supports this machine.</p>", Text(&plugins.directory))?;
+        writeln!(
+            page,
+            "<p class=\"bad\">No manager in {} supports this machine.</p>",
+            Text(plugins.places.join(", "))
+        )?;
     } else {
         head(page, &["Rank", "Manager", "Version", "Support", "Memory", "Health"])?;
         for row in &plugins.managers {

@@ -41,7 +41,7 @@ async fn the_page_says_who_what_and_how() {
     let left = json!({"file": "bad.so", "name": null, "version": null, "unsupported": false,
         "cause": "it is empty", "cure": "install it again"});
     *managers.described.lock().unwrap() =
-        json!({"directory": "/p", "managers": [manager("acme", "quarantined")], "left_out": [left]});
+        json!({"places": ["/p"], "managers": [manager("acme", "quarantined")], "left_out": [left]});
     agent.cache_node(&json!({"uuid": "5c6b1a3e-1111-2222-3333-444455556666"})).await;
     let time = SystemTime::now() - Duration::from_secs(61);
     agent.note_heartbeat(Heartbeat { time, answer: "202 Accepted".into() });
@@ -103,7 +103,7 @@ async fn hostile_text_stays_text_wherever_it_comes_from() {
         row[key] = json!(EVIL);
     }
     let left = json!({"file": EVIL, "name": EVIL, "version": EVIL, "unsupported": true, "cause": EVIL, "cure": EVIL});
-    *managers.described.lock().unwrap() = json!({"directory": EVIL, "managers": [row], "left_out": [left]});
+    *managers.described.lock().unwrap() = json!({"places": [EVIL], "managers": [row], "left_out": [left]});
     agent.mark_started();
     agent.cache_node(&json!({"uuid": EVIL})).await;
     agent.note_heartbeat(Heartbeat { time: SystemTime::now(), answer: EVIL.into() });

@@ -126,7 +126,7 @@ fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Opens a directory step by step; none if a step is missing, or is a link or a file.
-fn open_directory(medium: &Path, steps: &[&str]) -> io::Result<Option<OwnedFd>> {
+pub(super) fn open_directory(medium: &Path, steps: &[&str]) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut directory = openat(CWD, medium, flags, Mode::empty())?;
     for step in steps {
@@ -140,7 +140,7 @@ fn open_directory(medium: &Path, steps: &[&str]) -> io::Result<Option<OwnedFd>> 
 }
 
 /// Opens a plain file; none if there is no such file, or if it is anything else.
-fn open_file(directory: &OwnedFd, name: &str) -> io::Result<Option<File>> {
+pub(super) fn open_file(directory: &OwnedFd, name: &str) -> io::Result<Option<File>> {
     // Opening a pipe must not wait for its writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match openat(directory, name, flags, Mode::empty()) {

@@ -9,6 +9,7 @@ mod copy;
 mod device;
 mod label;
 mod mounts;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;

@@ -1,0 +1,111 @@
+//! Devices: udev makes the nodes, gives the NICs their names and loads the modules that devices ask for; `modprobe`
+//! loads those that no device asks for.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::kernel_line::KernelLine;
+use crate::process::{command, run};
+
+const UDEVD: &str = "/usr/lib/systemd/systemd-udevd";
+const UDEVADM: &str = "/usr/bin/udevadm";
+const MODPROBE: &str = "/usr/sbin/modprobe";
+/// Time for udev to answer; it only takes orders meanwhile.
+const START: Duration = Duration::from_secs(20);
+/// Seconds until udev is no longer waited for. A storage controller with many disks needs minutes.
+const SETTLE: &str = "--timeout=180";
+/// Seconds until the rest is announced even if the first devices take longer.
+const SETTLE_FIRST: &str = "--timeout=10";
+/// Most modules that are loaded by name.
+const MODULES: usize = 256;
+/// The most that is read of a list of modules, in bytes.
+const LIST_LIMIT: usize = 64 * 1024;
+
+/// The part of the devices that is announced first: whatever a disk or a NIC hangs on. When a driver for it is loaded,
+/// the kernel announces what the driver finds, and that must not stand behind a thousand terminals and memory blocks.
+pub const FIRST: &[&str] = &[
+    "--subsystem-match=pci",
+    "--subsystem-match=virtio",
+    "--subsystem-match=vmbus",
+    "--subsystem-match=usb",
+    "--subsystem-match=net",
+    "--subsystem-match=nvme",
+    "--subsystem-match=scsi",
+    "--subsystem-match=block",
+];
+/// All devices. Those that were announced before are so once more, which changes nothing.
+pub const REST: &[&str] = &["--prioritized-subsystem=module,acpi,platform,dmi"];
+
+/// Starts udev, and returns when it takes orders.
+///
+/// # Errors
+/// It cannot be started.
+pub fn start() -> Result<(), String> {
+    run(command(&[UDEVD, "--daemon"]), START)
+}
+
+/// Announces devices to udev that came before it.
+///
+/// # Errors
+/// It cannot be told.
+pub fn announce(part: &[&str]) -> Result<(), String> {
+    let argv = [&[UDEVADM, "trigger", "--type=all", "--action=add"][..], part].concat();
+    run(command(&argv), START)
+}
+
+/// Waits for udev to be done with the devices that it was told of; for the first part only as long as others can wait.
+pub fn settle(is_first: bool) -> Command {
+    command(&[UDEVADM, "settle", if is_first { SETTLE_FIRST } else { SETTLE }])
+}
+
+/// Loads modules, as far as there are any of these names.
+pub fn load(modules: &[String]) -> Command {
+    let words = [MODPROBE, "-a", "-b", "--"].map(str::to_owned);
+    command(&[&words[..], modules].concat())
+}
+
+/// The modules to load: of the kernel line (`modules-load=`, `rd.driver.pre=`), then those of `modules-load.d` below
+/// the root.
+pub fn modules(line: &KernelLine, root: &Path) -> Vec<String> {
+    let given = line.all("modules-load").chain(line.all("modules_load")).chain(line.all("rd.driver.pre"));
+    let mut names: Vec<String> = given.flat_map(|list| list.split(',')).map(str::to_owned).collect();
+    for directory in ["usr/lib/modules-load.d", "etc/modules-load.d"] {
+        let entries = fs::read_dir(root.join(directory)).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some()).collect();
+        files.sort();
+        for file in files.iter().filter(|path| path.extension().is_some_and(|end| end == "conf")) {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let text = text.get(..LIST_LIMIT).unwrap_or(&text);
+            let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+            names.extend(lines.map(str::to_owned));
+        }
+    }
+    let mut unique: Vec<String> = Vec::new();
+    for name in names {
+        let plain = !name.starts_with('-') && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        if plain && (1..=64).contains(&name.len()) && unique.len() < MODULES && !unique.contains(&name) {
+            unique.push(name);
+        }
+    }
+    unique
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_of_the_kernel_line_and_of_files() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("etc/modules-load.d");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("20-b.conf"), "# none\n; none\nloop\nsg\n\n").unwrap();
+        fs::write(directory.join("10-a.conf"), "  dm_mod  \n-r\nsg; reboot\n../x\n").unwrap();
+        fs::write(directory.join("README"), "evil\n").unwrap();
+        let line = KernelLine::parse("modules-load=sg,nvme rd.driver.pre=mlx5_core rd.driver.pre=-a,a/b,");
+        assert_eq!(modules(&line, root.path()), ["sg", "nvme", "mlx5_core", "dm_mod", "loop"]);
+        assert!(modules(&KernelLine::default(), Path::new("/no/such/root")).is_empty());
+    }
+}

@@ -1,0 +1,159 @@
+//! The start of the machine, up to the main loop.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use nix::sys::signalfd::SignalFd;
+use rustix::fs::inotify;
+
+use super::children::Role;
+use super::{Init, RUN, Settings};
+use crate::console::{self, Log};
+use crate::kernel_line::KernelLine;
+use crate::log_file::LogFile;
+use crate::network::netlink::Netlink;
+use crate::network::{Event, Network, kernel, lease, resolver};
+use crate::supervise::Agent;
+use crate::{clock, devices, login, medium, mounts, power};
+
+const PROGRAM: &str = "/usr/bin/ipa-init";
+/// Links to this program by which a machine is taken down.
+const POWER_PROGRAMS: &[&str] = &["/usr/sbin/poweroff", "/usr/sbin/reboot", "/usr/sbin/halt"];
+/// What the machine is called until somebody says otherwise.
+const HOSTNAME: &str = "ipa";
+
+impl Init {
+    /// Mounts, consoles, clock, udev, and the network's first orders.
+    pub(super) fn start(settings: Settings, signals: SignalFd) -> Self {
+        let mounted = if settings.owns_machine { mounts::all() } else { Vec::new() };
+        let line = KernelLine::read(&settings.line);
+        let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
+        let consoles = if settings.owns_machine { console::names(&line, &active) } else { Vec::new() };
+        let mut log = Log::new(&settings.logs.join("ipa-init.log"));
+        let devices: Vec<PathBuf> = consoles.iter().map(|name| Path::new("/dev").join(name)).collect();
+        log.open(if settings.consoles.is_empty() { devices } else { settings.consoles.clone() });
+        log.say(format_args!("{} starts, consoles {}", env!("CARGO_PKG_VERSION"), consoles.join(" ")));
+        mounted.into_iter().for_each(|line| log.say(line));
+        if let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(RUN) {
+            log.say(format_args!("{RUN}: {error}"));
+        }
+        let wanted = kernel::read(&line);
+        let mut init = Self {
+            network: Network::new(wanted.boot_nic),
+            network_deadline: Instant::now() + settings.network,
+            agent_log: LogFile::new(&settings.logs.join("ironic-python-agent.log")),
+            asked: login::asked(&line, Path::new("/")),
+            settings,
+            line,
+            log,
+            consoles,
+            signals,
+            netlink: None,
+            dhcp: None,
+            rescue: None,
+            unnamed: std::collections::BTreeMap::new(),
+            children: std::collections::BTreeMap::new(),
+            later: Vec::new(),
+            agent: Agent::default(),
+            agent_started: false,
+            half_ready: None,
+            medium: None,
+            sshd: None,
+            rescued_with: None,
+            stopping: None,
+        };
+        if init.settings.owns_machine {
+            init.machine();
+        }
+        init.prepare_network(wanted);
+        init.prepare_logins();
+        init
+    }
+
+    /// What only the owner of a machine does.
+    fn machine(&mut self) {
+        power::take_over_keys();
+        for link in POWER_PROGRAMS {
+            // busybox has programs of these names that signal the same way; ours tell when nobody listens.
+            let _ = fs::remove_file(link);
+            let _ = symlink(PROGRAM, link);
+        }
+        self.log.say(clock::check(Path::new(PROGRAM)));
+        self.load_modules();
+        match devices::start() {
+            Ok(()) => self.log.say("devices: udev started"),
+            Err(why) => self.log.say(format_args!("devices: {why}")),
+        }
+        self.announce(devices::FIRST, Role::FirstDevices);
+    }
+
+    fn prepare_network(&mut self, wanted: kernel::Wanted) {
+        let name = fs::read_to_string("/etc/hostname").unwrap_or_default();
+        let name =
+            Some(name.trim()).filter(|name| crate::network::address::is_host(name)).unwrap_or(HOSTNAME).to_owned();
+        self.set_hostname(&name);
+        if let Err(error) = self.listen() {
+            self.log.say(format_args!("network: {error}"));
+        }
+        wanted.complaints.iter().for_each(|why| self.log.say(format_args!("network: {why}")));
+        self.act(crate::network::Action::Ip(["link", "set", "lo", "up"].map(str::to_owned).to_vec()));
+        if !wanted.is_explicit && self.settings.owns_machine && medium::is_expected(&self.line) {
+            self.search_medium(wanted.config);
+        } else {
+            self.event(Event::Wanted(wanted.config));
+        }
+    }
+
+    fn listen(&mut self) -> Result<(), String> {
+        let told = |what: &str, error: io::Error| format!("{what}: {error}");
+        let handler = Path::new(RUN).join(lease::HANDLER);
+        let program = std::env::current_exe().unwrap_or_else(|_| PROGRAM.into());
+        for stale in [handler.as_path(), Path::new(lease::SOCKET)] {
+            // There is none on a machine, which starts once.
+            let _ = fs::remove_file(stale);
+        }
+        symlink(program, &handler).map_err(|error| told("the handler of DHCP clients", error))?;
+        let socket = UnixDatagram::bind(lease::SOCKET).map_err(|error| told(lease::SOCKET, error))?;
+        socket.set_nonblocking(true).map_err(|error| told(lease::SOCKET, error))?;
+        self.dhcp = Some(socket);
+        self.netlink = Some(Netlink::open().map_err(|error| told("netlink", error))?);
+        Ok(())
+    }
+
+    pub(super) fn set_hostname(&mut self, name: &str) {
+        if !self.settings.owns_machine {
+            return;
+        }
+        let set = rustix::system::sethostname(name.as_bytes());
+        let written = fs::write("/etc/hosts", resolver::hosts(name));
+        match (set, written) {
+            (Ok(()), Ok(())) => self.log.say(format_args!("the machine's name is {name}")),
+            (Err(error), _) => self.log.say(format_args!("the machine's name cannot be set to {name}: {error}")),
+            (_, Err(error)) => self.log.say(format_args!("/etc/hosts: {error}")),
+        }
+    }
+}
+
+/// Watches for the rescue password.
+pub(super) fn watch(directory: &Path) -> io::Result<OwnedFd> {
+    // The agent cannot write it without its directory.
+    fs::create_dir_all(directory)?;
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
+    inotify::add_watch(&watch, directory, inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::CLOSE_WRITE)?;
+    Ok(watch)
+}
+
+/// True if something happened where we watch.
+pub(super) fn drain(watch: &OwnedFd) -> bool {
+    let mut buffer = [0; 4096];
+    let mut happened = false;
+    while rustix::io::read(watch, &mut buffer).is_ok_and(|length| length > 0) {
+        happened = true;
+    }
+    happened
+}

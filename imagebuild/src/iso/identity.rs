@@ -1,0 +1,165 @@
+//! What makes an image the one it is: a digest of all that is in it.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Doing, Failure, Outcome};
+
+/// Time of every file when none is given: the first that FAT knows, 1980-01-01.
+const EPOCH: u64 = 315_532_800;
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+/// How much is read at once.
+const CHUNK: usize = 1 << 20;
+
+/// Identifiers from the content, and the time of all files.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    digest: [u8; 32],
+    /// Seconds since 1970.
+    epoch: u64,
+}
+
+impl Identity {
+    /// Reads all files once.
+    pub(super) fn of<'a>(files: impl Iterator<Item = (&'a str, &'a Path)>, texts: &[&str]) -> Outcome<Self> {
+        let epoch = epoch(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?;
+        let mut digest = Sha256::new();
+        for text in texts {
+            digest.update((text.len() as u64).to_le_bytes());
+            digest.update(text);
+        }
+        for (name, path) in files {
+            digest.update((name.len() as u64).to_le_bytes());
+            digest.update(name);
+            digest.update(of_file(path).doing(format_args!("reading {}", path.display()))?);
+        }
+        Ok(Self { digest: digest.finalize().into(), epoch })
+    }
+
+    /// Seconds since 1970 for SOURCE_DATE_EPOCH.
+    pub(super) fn epoch(&self) -> String {
+        self.epoch.to_string()
+    }
+
+    /// A time of the same day that depends on the content, as YYYYMMDDhhmmsscc.
+    pub(super) fn volume_date(&self) -> String {
+        let [.., a, b, c, d] = self.digest;
+        let (year, month, day) = date(self.epoch / DAY);
+        let hundredths = u64::from(u32::from_le_bytes([a, b, c, d])) % (DAY * 100);
+        let (seconds, hundredths) = (hundredths / 100, hundredths % 100);
+        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        format!("{year:04}{month:02}{day:02}{hours:02}{minutes:02}{seconds:02}{hundredths:02}")
+    }
+
+    /// A file that only this image has, by which GRUB tells it from other media.
+    pub(super) fn marker(&self) -> String {
+        format!(".disk/{}", self.hex(0..12))
+    }
+
+    /// The disk's GUID as 32 digits, marked as a random one.
+    pub(super) fn disk_guid(&self) -> String {
+        let mut guid = self.hex(0..16);
+        guid.replace_range(12..13, "4");
+        guid.replace_range(16..17, "8");
+        guid
+    }
+
+    /// Serial number of the FAT volume.
+    pub(super) fn fat_serial(&self) -> String {
+        self.hex(16..20)
+    }
+
+    fn hex(&self, range: std::ops::Range<usize>) -> String {
+        self.digest[range].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, from days since 1970-01-01.
+fn date(days: u64) -> (u64, u64, u64) {
+    // Years that begin in March have their leap day last; 400 of them have always as many days.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+fn of_file(path: &Path) -> std::io::Result<[u8; 32]> {
+    let mut file = BufReader::with_capacity(CHUNK, File::open(path)?);
+    let mut digest = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(digest.finalize().into()),
+            count => digest.update(&chunk[..count]),
+        }
+    }
+}
+
+fn epoch(given: Option<&str>) -> Outcome<u64> {
+    let Some(text) = given else { return Ok(EPOCH) };
+    match text.parse() {
+        // FAT cannot tell earlier times, and four digits of a year must do for ISO 9660.
+        Ok(seconds) => Ok(u64::clamp(seconds, EPOCH, 253_402_300_799)),
+        Err(_) => Err(Failure::new(format!("SOURCE_DATE_EPOCH={text:?} is no number of seconds since 1970"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_the_content_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let (a, b) = (directory.path().join("a"), directory.path().join("b"));
+        std::fs::write(&a, "a").unwrap();
+        std::fs::write(&b, "b").unwrap();
+        let marker = |files: [(&str, &Path); 2], text: &str| Identity::of(files.into_iter(), &[text]).unwrap().marker();
+        let first = marker([("x", &a), ("y", &b)], "line");
+        assert_eq!(first, marker([("x", &a), ("y", &b)], "line"));
+        for other in [
+            marker([("x", &b), ("y", &a)], "line"),
+            marker([("x", &a), ("z", &b)], "line"),
+            marker([("x", &a), ("y", &b)], "other"),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn the_disk_guid_is_marked_as_random() {
+        let identity = Identity { digest: [0xff; 32], epoch: 0 };
+        assert_eq!(identity.disk_guid(), "ffffffffffff4fff8fffffffffffffff");
+        assert_eq!(identity.fat_serial(), "ffffffff");
+        assert_eq!(identity.volume_date(), "1970010102275295");
+    }
+
+    #[test]
+    fn days_become_dates() {
+        for (days, expected) in [
+            (0, (1970, 1, 1)),
+            (EPOCH / DAY, (1980, 1, 1)),
+            (11_016, (2000, 2, 29)),
+            (11_017, (2000, 3, 1)),
+            (20_453, (2025, 12, 31)),
+        ] {
+            assert_eq!(date(days), expected, "{days}");
+        }
+    }
+
+    #[test]
+    fn the_time_is_one_that_all_file_systems_know() {
+        assert_eq!(epoch(None).unwrap(), EPOCH);
+        assert_eq!(epoch(Some("0")).unwrap(), EPOCH);
+        assert_eq!(epoch(Some("1700000000")).unwrap(), 1_700_000_000);
+        assert!(epoch(Some("now")).unwrap_err().to_string().contains("SOURCE_DATE_EPOCH"));
+    }
+}
