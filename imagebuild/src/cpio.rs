@@ -74,21 +74,8 @@ impl<W: Write> Writer<W> {
     fn entry(&mut self, header: Header<'_>, links: u32, time: u32, content: impl Read) -> io::Result<()> {
         let size = u32::try_from(header.size).map_err(|_| io::Error::other("it is too large for the format"))?;
         let name_size = u32::try_from(header.name.len() + 1).map_err(|_| io::Error::other("its name is too long"))?;
-        let fields = [
-            self.number,
-            header.mode,
-            0,
-            0,
-            links,
-            time,
-            size,
-            0,
-            0,
-            header.device.0,
-            header.device.1,
-            name_size,
-            0,
-        ];
+        let fields =
+            [self.number, header.mode, 0, 0, links, time, size, 0, 0, header.device.0, header.device.1, name_size, 0];
         let mut head = String::from("070701");
         for field in fields {
             head.push_str(&format!("{field:08x}"));
@@ -113,8 +100,10 @@ impl<W: Write> Writer<W> {
     }
 
     fn align(&mut self) -> io::Result<()> {
-        let padding = self.written.next_multiple_of(ALIGNMENT) - self.written;
-        self.write(&[0; ALIGNMENT as usize][..usize::try_from(padding).unwrap_or_default()])
+        while !self.written.is_multiple_of(ALIGNMENT) {
+            self.write(&[0])?;
+        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,19 @@
 //! Builds what the agent is shipped in.
 //!
 //! Nothing in here knows the agent's protocol; it takes finished programs and puts them where a machine boots them.
+//! [`ramdisk`] makes the ramdisk of [`debian`]'s packages, and [`manifest`] and [`sbom`] tell what it is made of.
 //! [`process`] starts every tool, and [`failure`] is the line that a person reads when one fails.
 
+pub mod arch;
+pub mod compress;
 pub mod cpio;
+pub mod debian;
+pub mod digest;
+pub mod elf;
 pub mod failure;
 pub mod iso;
+pub mod manifest;
+pub mod names;
 pub mod process;
+pub mod ramdisk;
+pub mod sbom;

@@ -6,6 +6,7 @@ mod host;
 mod http;
 mod load;
 mod parity;
+mod ramdisk;
 mod repo;
 mod resident;
 mod run;
@@ -33,6 +34,8 @@ enum Command {
     Load(load::Options),
     /// Finds which functions the idle agent runs and writes host/resident.txt, by which its program is laid out.
     Resident(resident::Options),
+    /// Builds the ramdisk: kernel and archive, with a manifest and a bill of materials.
+    Ramdisk(Box<ramdisk::Options>),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Load(options) => load::run(&options),
         Command::Resident(options) => resident::run(&options),
+        Command::Ramdisk(options) => ramdisk::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -71,6 +71,17 @@ pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "uti
 /// For the list of functions by which the agent's program is laid out.
 pub(crate) const FOR_RESIDENT: &[Tool] = &[tool("nm", "binutils"), tool("setpriv", "util-linux")];
 
+/// For the ramdisk: what finds and unpacks packages, lists modules and compresses.
+pub(crate) const FOR_RAMDISK: &[Tool] = &[
+    tool("apt-get", "apt"),
+    tool("dpkg-deb", "dpkg"),
+    tool("depmod", "kmod"),
+    tool("objcopy", "binutils"),
+    tool("xz", "xz-utils"),
+    tool("gzip", "gzip"),
+    tool("zstd", "zstd"),
+];
+
 /// A package from PyPI in an environment of its own below the build directory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Python {

@@ -1,0 +1,84 @@
+//! A program for UEFI that holds kernel, ramdisk and kernel line in one file: systemd's boot stub with these as sections.
+//!
+//! It is the one way to give Debian's kernel a line that no boot loader has to know: the kernel is built neither with a
+//! line of its own nor with the support for one at the end of the ramdisk (`CONFIG_CMDLINE_BOOL`, `CONFIG_BOOT_CONFIG`).
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::failure::{Doing, Failure, Outcome};
+use crate::process;
+
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Where a section begins in memory: at multiples of a page.
+const PAGE: u64 = 4096;
+/// Longest kernel line that a kernel takes.
+const LINE: usize = 2047;
+
+/// Writes it to `output`.
+///
+/// # Errors
+/// If the line is no kernel line, a file cannot be read, or objcopy fails.
+pub(super) fn build(stub: &Path, line: &str, kernel: &Path, initramfs: &Path, output: &Path) -> Outcome {
+    if line.len() > LINE || line.contains(|c: char| c.is_control()) {
+        return Err(Failure::new(format!("a kernel line is at most {LINE} bytes long and has no control characters")));
+    }
+    let text = output.with_extension("cmdline.partial");
+    fs::write(&text, line).doing(format_args!("writing {}", text.display()))?;
+    let headers = process::output(Command::new("objdump").arg("--section-headers").arg(stub), DEADLINE)?;
+    let mut at = end_of_sections(&headers)
+        .ok_or_else(|| Failure::new(format!("{} has no sections that objdump could show", stub.display())))?;
+    let mut objcopy = Command::new("objcopy");
+    for (section, path) in [(".cmdline", text.as_path()), (".linux", kernel), (".initrd", initramfs)] {
+        at = at.next_multiple_of(PAGE);
+        objcopy.arg("--add-section").arg(format!("{section}={}", path.display()));
+        objcopy.arg("--change-section-vma").arg(format!("{section}={at:#x}"));
+        at += fs::metadata(path).doing(format_args!("reading {}", path.display()))?.len();
+    }
+    let made = process::output(objcopy.arg(stub).arg(output), DEADLINE);
+    fs::remove_file(&text).doing(format_args!("removing {}", text.display()))?;
+    made.map(drop)
+}
+
+/// Where the last section ends in memory, from objdump's table.
+fn end_of_sections(headers: &str) -> Option<u64> {
+    let rows = headers.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        words.next()?.parse::<u32>().ok()?;
+        let (_name, size, address) = (words.next()?, words.next()?, words.next()?);
+        Some(u64::from_str_radix(size, 16).ok()? + u64::from_str_radix(address, 16).ok()?)
+    });
+    rows.max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_that_of_the_section_that_lies_last() {
+        // Recorded, cut.
+        let headers = "\
+linuxx64.efi.stub:     file format pei-x86-64
+
+Sections:
+Idx Name          Size      VMA               LMA               File off  Algn
+  0 .text         0000d5f0  0000000000004000  0000000000004000  00000400  2**4
+                  CONTENTS, ALLOC, LOAD, READONLY, CODE
+  1 .sdmagic      00000030  000000000001a000  000000000001a000  00015200  2**2
+  2 .sbat         000000e8  0000000000018000  0000000000018000  00015000  2**2
+";
+        assert_eq!(end_of_sections(headers), Some(0x1a030));
+        assert_eq!(end_of_sections("Sections:\n"), None);
+    }
+
+    #[test]
+    fn lines_that_no_kernel_takes_are_refused() {
+        let nowhere = Path::new("/nonexistent");
+        for line in ["a\nb", &"x".repeat(2048)] {
+            assert!(build(nowhere, line, nowhere, nowhere, nowhere).unwrap_err().to_string().contains("2047"));
+        }
+    }
+}
