@@ -22,18 +22,26 @@ const LOOK: Duration = Duration::from_millis(500);
 ///
 /// # Panics
 /// The environment does not name it.
-pub fn place() -> PathBuf {
+fn place() -> PathBuf {
     let place = std::env::var_os(PLACE);
     place
         .unwrap_or_else(|| panic!("{PLACE} must name the directory of the ramdisk; `cargo xtask test` makes one"))
         .into()
 }
 
+/// The kernel's file.
+pub fn kernel_file() -> PathBuf {
+    existing(place().join("ipa.kernel"))
+}
+
+/// The archive's file.
+pub fn initramfs_file() -> PathBuf {
+    existing(place().join("ipa.initramfs"))
+}
+
 /// The ramdisk, with words for its kernel line besides those for the console.
 pub fn kernel(words: &str) -> Kernel {
-    let place = place();
-    let line = format!("console=ttyS0 {words}");
-    Kernel::new(&existing(place.join("ipa.kernel")), &existing(place.join("ipa.initramfs")), &line)
+    Kernel::new(&kernel_file(), &initramfs_file(), &format!("console=ttyS0 {words}"))
 }
 
 /// The right to run guests. One test at a time has it: a guest takes all processors of a small machine.

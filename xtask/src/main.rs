@@ -13,6 +13,7 @@ mod run;
 mod steps;
 mod test;
 mod tools;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,8 @@ enum Command {
     Resident(resident::Options),
     /// Builds the ramdisk: kernel and archive, with a manifest and a bill of materials.
     Ramdisk(Box<ramdisk::Options>),
+    /// Boots the agent's ramdisk in a virtual machine and shows where to look.
+    Vm(vm::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Load(options) => load::run(&options),
         Command::Resident(options) => resident::run(&options),
         Command::Ramdisk(options) => ramdisk::run(&options),
+        Command::Vm(options) => vm::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,17 @@
 //! Disks, USB sticks and CDs.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
+use ipa_imagebuild::failure::Outcome;
+use ipa_imagebuild::process;
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
+
+/// Longest time to make a CD of a few files.
+const MAKING: Duration = Duration::from_secs(120);
 
 /// How a disk is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +136,20 @@ impl Cd {
     /// A CD with this image.
     pub fn from_file(image: &Path) -> Self {
         Self { file: image.to_owned() }
+    }
+
+    /// Makes a CD with this volume label and copies of files, each at a path of its own, in a new file `image`.
+    ///
+    /// # Errors
+    /// xorriso is missing or fails, for example over a file that is not there.
+    pub fn with_files(image: &Path, label: &str, files: &[(&str, &Path)]) -> Outcome<Self> {
+        let mut xorriso = Command::new("xorriso");
+        xorriso.args(["-as", "mkisofs", "-quiet", "-J", "-r", "-V", label, "-o"]).arg(image).arg("-graft-points");
+        for (path, file) in files {
+            xorriso.arg(format!("{path}={}", file.display()));
+        }
+        process::output(&mut xorriso, MAKING)?;
+        Ok(Self::from_file(image))
     }
 
     pub(crate) fn add_to(&self, arguments: &mut Arguments, id: &str, boot: Option<u32>) {

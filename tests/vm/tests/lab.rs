@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ipa_vm::{Boot, Bus, Disk, Firmware, Guest, Machine};
+use ipa_vm::{Boot, Bus, Cd, Disk, Firmware, Guest, Machine};
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -69,6 +69,20 @@ fn errors_name_the_guest_what_was_awaited_and_the_last_lines() {
     again.line(&["guest started"], SOON).unwrap();
     let why = machine.power_on(&Boot::Disk).unwrap_err().to_string();
     assert!(why.starts_with("starting the guest `silent`: QEMU ended") && why.contains("lock"), "{why}");
+}
+
+#[test]
+fn a_cd_has_its_label_and_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let (image, file) = (directory.path().join("cd.iso"), directory.path().join("file"));
+    std::fs::write(&file, "content").unwrap();
+    Cd::with_files(&image, "config-2", &[("etc/a.conf", &file)]).unwrap();
+    let bytes = std::fs::read(image).unwrap();
+    // Where the format has the label.
+    assert_eq!(&bytes[0x8028..0x8030], b"config-2");
+    assert!(bytes.windows(7).any(|window| window == b"content"));
+    let why = Cd::with_files(&directory.path().join("b"), "x", &[("a", Path::new("/no/such"))]).unwrap_err();
+    assert!(why.to_string().contains("/no/such"), "{why}");
 }
 
 /// A test program that is killed has no time to clean up.
