@@ -136,13 +136,13 @@ impl Machine {
         arguments.option("-display", "none");
         self.firmware.add_to(&mut arguments, home);
         self.smbios.add_to(&mut arguments);
-        boot.add_to(&mut arguments, home)?;
         if self.disks.iter().any(|disk| disk.bus() == Bus::Scsi) {
             arguments.device(&json!({"driver": "virtio-scsi-pci", "id": "scsi"}));
         }
         if boot.is_stick() || self.disks.iter().any(|disk| disk.bus() == Bus::Usb) {
             arguments.device(&json!({"driver": "qemu-xhci", "id": "usb"}));
         }
+        boot.add_to(&mut arguments, home)?;
         for (index, disk) in self.disks.iter().enumerate() {
             let rank = (index == 0 && boot.is_disk()).then_some(1);
             disk.add_to(&mut arguments, &disk_id(index), &self.disk_file(index), rank);
