@@ -52,6 +52,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("setpriv", "util-linux"),
     tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
+    tool("busybox", "busybox-static"),
     tool("curl", "curl"),
     // For CD images, and to read them back.
     tool("xorriso", "xorriso"),

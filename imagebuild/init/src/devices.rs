@@ -2,6 +2,7 @@
 //! loads those that no device asks for.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -58,6 +59,16 @@ pub fn announce(part: &[&str]) -> Result<(), String> {
 /// Waits for udev to be done with the devices that it was told of; for the first part only as long as others can wait.
 pub fn settle(is_first: bool) -> Command {
     command(&[UDEVADM, "settle", if is_first { SETTLE_FIRST } else { SETTLE }])
+}
+
+/// Sets options of modules that fit a ramdisk.
+///
+/// # Errors
+/// The file with them cannot be written.
+pub fn set_module_options() -> io::Result<()> {
+    fs::create_dir_all("/run/modprobe.d")?;
+    // Or else the driver makes a bond that nobody wants.
+    fs::write("/run/modprobe.d/ipa-init.conf", "options bonding max_bonds=0\n")
 }
 
 /// Loads modules, as far as there are any of these names.

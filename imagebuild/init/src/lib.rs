@@ -6,7 +6,7 @@
 //!   that all of it is as on the installed system, and as the agent's hints and Ironic's inspection expect it.
 //! * **kmod** loads the modules that no device asks for.
 //! * **busybox** has the DHCP clients (`udhcpc`, and `udhcpc6` where it was built in), `ip`, `getty` and `login`: one
-//!   static file that is in a ramdisk anyway.
+//!   file that is in a ramdisk anyway.
 //! * **dropbear**, only if the ramdisk has it and somebody may log in.
 //!
 //! # What the agent waits for
@@ -15,6 +15,13 @@
 //! disks takes minutes to appear, the network a second, and the agent has its own rule for disks (it waits while udev is
 //! at work before an inventory, and then for a disk). A machine that booted from virtual media is the exception: the
 //! medium is looked for first, as it may hold the network.
+//!
+//! # What the kernel line can say
+//! * `console=`: every one of them gets the log and logins.
+//! * `ip=`, `nameserver=`, `vlan=`, `bond=` as dracut reads them, and `BOOTIF=`: see [`network::kernel`].
+//! * `boot_method=vmedia` and `ir_pub_id=`, which Ironic writes: see [`medium`].
+//! * `modules-load=`, `rd.driver.pre=`: modules, besides those of `/etc/modules-load.d`.
+//! * `sshkey=`, `rootpwd=`, `systemd.debug_shell`: see [`login`].
 //!
 //! # Parts
 //! [`network`] is a pure state machine, and so are the readers of the [`kernel_line`], of leases and of Ironic's network
@@ -35,4 +42,5 @@ pub mod mounts;
 pub mod network;
 pub mod power;
 pub mod process;
+pub mod signals;
 pub mod supervise;

@@ -14,11 +14,12 @@ use rustix::process::{Pid, getpid, setsid};
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let name = words.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
+    let path = words.first().copied().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or(path);
     let is_first = getpid() == Pid::INIT;
     // To PID 1 the kernel passes what it does not know of its own line; that must mean nothing.
     match (name, &words[words.len().min(1)..]) {
-        (lease::HANDLER, [event, ..]) => complain(init::tell(event)),
+        (lease::HANDLER, [event, ..]) => complain(init::tell(path, event)),
         ("ipa-init-trial", arguments) if is_first => init(Settings::trial(arguments)),
         ("reboot" | "poweroff" | "halt", arguments) if !is_first => {
             let at_once = arguments.iter().any(|word| matches!(*word, "-f" | "--force"));

@@ -11,8 +11,8 @@ use crate::process::command;
 
 /// Upstream's time between the agent's end and its next start.
 pub const RESTART: Duration = Duration::from_secs(30);
-/// Says that the machine is in rescue mode: the agent must not be started again.
-pub const RESCUED: &str = "/etc/.rescued";
+/// Below the root: says that the machine is in rescue mode, and the agent must not be started again.
+pub const RESCUED: &str = "etc/.rescued";
 /// The longest line that is passed on in one piece, in bytes.
 const LINE: usize = 16 * 1024;
 

@@ -1,31 +1,26 @@
 //! Programs that run for long, and what follows from their end.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::process::{Signal, WaitOptions, kill_process, wait};
+use rustix::process::{WaitOptions, wait};
 
-use super::{Init, NAMING, start};
-use crate::network::config::Config;
-use crate::network::{Client, Event, network_data};
-use crate::process::{command, line, pid};
+use super::{Init, NAMING};
+use crate::devices;
+use crate::network::{Client, Event};
+use crate::process::line;
 use crate::supervise::{Next, RESCUED, after_end};
-use crate::{devices, login, medium};
 
 /// Time between the end of a client, a server or a login and its next start.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How much longer than it says the search for a medium may take.
-const MEDIUM_GRACE: Duration = Duration::from_secs(15);
 /// Where udev keeps what it knows of devices.
 const UDEV: &str = "/run/udev/data";
 /// What stands there until a NIC has its last name.
 const RENAMING: &str = "E:ID_RENAMING=1";
 /// What modprobe complained of.
-const MODPROBE_SAID: &str = "/run/ipa-init/modprobe";
+const MODPROBE_SAID: &str = "run/ipa-init/modprobe";
 
 /// What a program is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +32,7 @@ pub(super) enum Role {
     Medium,
     Dhcp { index: u32, client: Client },
     Terminal { name: String, with_login: bool },
-    Sshd { with_passwords: bool },
+    Sshd,
 }
 
 /// What is done after a while.
@@ -45,18 +40,7 @@ pub(super) enum Role {
 pub(super) enum Later {
     Tell(Event),
     Terminal { name: String, with_login: bool },
-    Sshd { with_passwords: bool },
-}
-
-/// The search for a medium with the network.
-#[derive(Debug)]
-pub(super) struct Medium {
-    pub(super) output: Option<std::process::ChildStdout>,
-    pub(super) deadline: Instant,
-    pid: u32,
-    read: Vec<u8>,
-    /// What is wanted if there is none.
-    otherwise: Config,
+    Sshd,
 }
 
 impl Init {
@@ -80,14 +64,16 @@ impl Init {
     }
 
     pub(super) fn load_modules(&mut self) {
-        let modules = devices::modules(&self.line, Path::new("/"));
+        let modules = devices::modules(&self.line, &self.settings.root);
         if modules.is_empty() {
             return;
         }
         self.log.say(format_args!("modules: loading {}", modules.join(" ")));
         let mut command = devices::load(&modules);
         // In memory, and read when it is done.
-        command.stdout(Stdio::null()).stderr(File::create(MODPROBE_SAID).map_or_else(|_| Stdio::null(), Stdio::from));
+        command
+            .stdout(Stdio::null())
+            .stderr(File::create(self.path(MODPROBE_SAID)).map_or_else(|_| Stdio::null(), Stdio::from));
         self.spawn_loud(command, Role::Modules);
     }
 
@@ -111,12 +97,12 @@ impl Init {
             let is_success = status.exit_status() == Some(0);
             let number = u32::try_from(number.as_raw_nonzero().get()).unwrap_or_default();
             if let Some(role) = self.children.remove(&number) {
-                self.ended(number, role, is_success, &how);
+                self.ended(role, is_success, &how);
             }
         }
     }
 
-    fn ended(&mut self, number: u32, role: Role, is_success: bool, how: &str) {
+    fn ended(&mut self, role: Role, is_success: bool, how: &str) {
         let later = Instant::now() + PAUSE;
         match role {
             Role::Agent => self.agent_ended(how),
@@ -128,7 +114,7 @@ impl Init {
             }
             Role::Modules if is_success => self.log.say("modules: loaded"),
             Role::Modules => {
-                let said = std::fs::read_to_string(MODPROBE_SAID).unwrap_or_default();
+                let said = std::fs::read_to_string(self.path(MODPROBE_SAID)).unwrap_or_default();
                 let said = said.trim().replace("modprobe: ", "").replace('\n', "; ");
                 self.log.say(format_args!("modules: modprobe {how}: {said}"));
             }
@@ -139,11 +125,10 @@ impl Init {
                 self.later.push((later, Later::Tell(Event::ClientEnded { index, client })));
             }
             Role::Terminal { name, with_login } => self.later.push((later, Later::Terminal { name, with_login })),
-            Role::Sshd { with_passwords } => {
-                if self.sshd == Some(number) {
-                    self.log.say(format_args!("login: the SSH server {how}, it is started again"));
-                    self.later.push((later, Later::Sshd { with_passwords }));
-                }
+            Role::Sshd => {
+                self.log.say(format_args!("login: the SSH server {how}, it is started again"));
+                self.sshd = None;
+                self.later.push((later, Later::Sshd));
             }
         }
     }
@@ -152,7 +137,7 @@ impl Init {
         // What it wrote last is read first.
         self.take_output();
         self.agent.pid = None;
-        let is_rescued = Path::new(RESCUED).exists();
+        let is_rescued = self.is_rescued();
         self.check_rescue();
         match after_end(is_rescued, self.stopping.is_some(), self.settings.restart) {
             Next::Restart(pause) => {
@@ -165,9 +150,9 @@ impl Init {
     }
 
     pub(super) fn start_agent(&mut self) {
-        if Path::new(RESCUED).exists() {
+        if self.is_rescued() {
             self.agent.start_at = None;
-            self.log.say(format_args!("agent: not started, {RESCUED} says that the machine is in rescue mode"));
+            self.log.say(format_args!("agent: not started, /{RESCUED} says that the machine is in rescue mode"));
             return;
         }
         let argv = self.settings.agent.clone();
@@ -191,7 +176,7 @@ impl Init {
                 _ if self.stopping.is_some() => {}
                 Later::Tell(event) => self.event(event),
                 Later::Terminal { name, with_login } => self.terminal(name, with_login),
-                Later::Sshd { with_passwords } => self.start_sshd(with_passwords),
+                Later::Sshd => self.start_sshd(false),
             }
         }
     }
@@ -218,89 +203,5 @@ impl Init {
             self.unnamed.remove(&index);
             self.event(Event::Named(index));
         }
-    }
-
-    pub(super) fn search_medium(&mut self, otherwise: Config) {
-        let publisher = self.line.value("ir_pub_id").unwrap_or_default().to_owned();
-        let mut argv = vec!["/proc/self/exe", "medium"];
-        if !publisher.is_empty() {
-            argv.push(&publisher);
-        }
-        let mut command = command(&argv);
-        let child = command.stdout(Stdio::piped()).spawn();
-        let child = child.and_then(|mut child| {
-            let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-            fcntl_setfl(&output, fcntl_getfl(&output)? | OFlags::NONBLOCK)?;
-            Ok((child.id(), output))
-        });
-        match child {
-            Ok((pid, output)) => {
-                self.log.say("network: looking for a medium that tells it");
-                self.children.insert(pid, Role::Medium);
-                let deadline = Instant::now() + medium::WAIT + MEDIUM_GRACE;
-                self.medium = Some(Medium { output: Some(output), deadline, pid, read: Vec::new(), otherwise });
-            }
-            Err(error) => {
-                self.log.say(format_args!("network: the medium cannot be looked for: {error}"));
-                self.event(Event::Wanted(otherwise));
-            }
-        }
-    }
-
-    /// Reads what the search found; at its end it is decided what is wanted.
-    pub(super) fn take_medium(&mut self) {
-        let Some(medium) = &mut self.medium else { return };
-        let mut buffer = [0; 4096];
-        while let Some(output) = &mut medium.output {
-            match output.read(&mut buffer) {
-                Ok(0) => medium.output = None,
-                Ok(length) if medium.read.len() <= 2 * network_data::LIMIT => medium.read.extend(&buffer[..length]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                _ => medium.output = None,
-            }
-        }
-        let is_late = Instant::now() >= medium.deadline;
-        if medium.output.is_some() && !is_late {
-            return;
-        }
-        let Some(medium) = self.medium.take() else { return };
-        if is_late && let Some(pid) = pid(medium.pid) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
-        let config = match medium::outcome(&medium.read) {
-            medium::Found::Network { on, json } => {
-                network_data::parse(&json).map(|config| (on.clone(), config)).map_err(|why| {
-                    format!("network_data.json on {on} is not used: {why}; the network is configured without it")
-                })
-            }
-            medium::Found::Nothing(why) => Err(format!("{why}; the network is configured without a medium")),
-        };
-        let config = match config {
-            Ok((on, config)) => {
-                self.log
-                    .say(format_args!("network: {} links are told by network_data.json on {on}", config.links.len()));
-                config
-            }
-            Err(why) => {
-                self.log.say(format_args!("network: {why}"));
-                medium.otherwise
-            }
-        };
-        self.network_deadline = Instant::now() + self.settings.network;
-        self.event(Event::Wanted(config));
-    }
-
-    pub(super) fn prepare_logins(&mut self) {
-        if !self.settings.owns_machine {
-            return;
-        }
-        let directory = Path::new("/").join(login::RESCUE_PASSWORD);
-        match start::watch(directory.parent().unwrap_or(Path::new("/"))) {
-            Ok(watch) => self.rescue = Some(watch),
-            Err(error) => self.log.say(format_args!("login: {} cannot be watched: {error}", directory.display())),
-        }
-        self.asked_logins();
-        self.check_rescue();
     }
 }

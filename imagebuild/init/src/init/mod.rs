@@ -2,17 +2,17 @@
 
 mod children;
 mod effects;
+mod logins;
+mod medium;
 mod start;
 mod stop;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use self::children::{Later, Role};
@@ -24,20 +24,19 @@ use crate::network::netlink::Netlink;
 use crate::network::{Event, Network, lease};
 use crate::power::Action;
 use crate::process::timespec;
+use crate::signals::Signals;
 use crate::supervise::{self, Agent};
 
 /// Longest time from the start until the agent runs without a network.
 const NETWORK: Duration = Duration::from_secs(60);
-/// How long an address of second choice is kept waiting for one of first choice.
-const SECOND_CHOICE: Duration = Duration::from_secs(5);
 /// Time between looks for what nobody tells.
 const TICK: Duration = Duration::from_millis(50);
 /// The longest wait for anything to happen.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How long udev may take to name a NIC.
 const NAMING: Duration = Duration::from_secs(15);
-/// Where PID 1 has its own things.
-const RUN: &str = "/run/ipa-init";
+/// Where PID 1 has its own things, below the root.
+const RUN: &str = "run/ipa-init";
 
 /// How it runs: on a machine, or on trial in a container.
 #[derive(Debug, Clone)]
@@ -54,8 +53,8 @@ pub struct Settings {
     owns_machine: bool,
     /// Longest time until the agent runs without a network.
     network: Duration,
-    /// Directory of the logs.
-    logs: PathBuf,
+    /// Where `etc`, `run` and `var` are.
+    root: PathBuf,
 }
 
 impl Settings {
@@ -68,12 +67,12 @@ impl Settings {
             consoles: Vec::new(),
             owns_machine: true,
             network: NETWORK,
-            logs: "/var/log".into(),
+            root: "/".into(),
         }
     }
 
     /// For a container, from words `KEY=VALUE`: `agent` (one word of its command line each), `restart-ms`,
-    /// `network-ms`, `line`, `console`, `logs`. What is not said is as on a machine.
+    /// `network-ms`, `line`, `console`, `root`. What is not said is as on a machine.
     pub fn trial(words: &[&str]) -> Self {
         let mut settings = Self { owns_machine: false, ..Self::machine() };
         let agent: Vec<String> =
@@ -88,7 +87,7 @@ impl Settings {
                 ("network-ms", Ok(time)) => settings.network = time,
                 ("line", _) => settings.line = value.into(),
                 ("console", _) => settings.consoles.push(value.into()),
-                ("logs", _) => settings.logs = value.into(),
+                ("root", _) => settings.root = value.into(),
                 _ => {}
             }
         }
@@ -103,7 +102,7 @@ struct Init {
     log: Log,
     agent_log: LogFile,
     consoles: Vec<String>,
-    signals: SignalFd,
+    signals: Signals,
     netlink: Option<Netlink>,
     dhcp: Option<UnixDatagram>,
     rescue: Option<OwnedFd>,
@@ -116,22 +115,18 @@ struct Init {
     agent_started: bool,
     network_deadline: Instant,
     half_ready: Option<Instant>,
-    medium: Option<children::Medium>,
+    medium: Option<medium::Search>,
     asked: Asked,
     sshd: Option<u32>,
+    sshd_takes_passwords: bool,
     rescued_with: Option<String>,
     stopping: Option<stop::Stopping>,
 }
 
 /// Runs until the machine is to go down. Everything is stopped then.
 pub fn run(settings: Settings) -> Action {
-    let mut set = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGHUP] {
-        set.add(signal);
-    }
-    // Neither fails with signals that exist; without them nobody could be reaped.
-    set.thread_block().expect("signals can be blocked");
-    let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).expect("a signalfd");
+    // It never fails with signals that exist; without them nobody could be reaped.
+    let signals = Signals::catch().expect("signals can be caught");
     let mut init = Init::start(settings, signals);
     loop {
         init.wait();
@@ -141,26 +136,33 @@ pub fn run(settings: Settings) -> Action {
     }
 }
 
-/// What a DHCP client's handler does: tells PID 1.
+/// What a DHCP client's handler does, which was run by this path: tells PID 1.
 ///
 /// # Errors
 /// PID 1 does not listen.
-pub fn tell(event: &str) -> Result<(), String> {
+pub fn tell(path: &str, event: &str) -> Result<(), String> {
     let datagram = lease::encode(event, |name| std::env::var(name).ok());
-    let socket = UnixDatagram::unbound().map_err(|error| error.to_string())?;
-    socket.send_to(&datagram, lease::SOCKET).map_err(|error| format!("{}: {error}", lease::SOCKET))?;
-    Ok(())
+    let socket = Path::new(path).with_file_name(lease::SOCKET);
+    let sent = UnixDatagram::unbound().and_then(|own| own.send_to(&datagram, &socket));
+    sent.map(drop).map_err(|error| format!("{}: {error}", socket.display()))
 }
 
 impl Init {
+    /// A path below the root.
+    fn path(&self, below: &str) -> PathBuf {
+        self.settings.root.join(below)
+    }
+
+    fn is_rescued(&self) -> bool {
+        self.path(supervise::RESCUED).exists()
+    }
+
     /// One round: takes what came, and does what is due.
     fn turn(&mut self) -> Option<Action> {
         self.log.flush();
         self.take_output();
-        while let Ok(Some(signal)) = self.signals.read_signal() {
-            if let Some(action) = Action::of_signal(signal.ssi_signo) {
-                self.stop(action);
-            }
+        if let Some(action) = self.signals.take().into_iter().find_map(Action::of_signal) {
+            self.stop(action);
         }
         self.reap();
         self.take_network();
@@ -185,7 +187,7 @@ impl Init {
         self.agent.start_at.into_iter().for_each(&mut no_later_than);
         if !self.agent_started {
             no_later_than(self.network_deadline);
-            self.half_ready.into_iter().for_each(|since| no_later_than(since + SECOND_CHOICE));
+            self.half_ready.into_iter().for_each(|since| no_later_than(since + self.network.patience()));
         }
         if !self.unnamed.is_empty() || self.stopping.is_some() {
             no_later_than(now + TICK);
@@ -245,7 +247,7 @@ impl Init {
             self.half_ready = Some(now);
         }
         let enough = self.network.is_ready() || self.network.is_off();
-        let second_choice = self.half_ready.is_some_and(|since| now >= since + SECOND_CHOICE);
+        let second_choice = self.half_ready.is_some_and(|since| now >= since + self.network.patience());
         if enough || (second_choice && self.network.is_half_ready()) || now >= self.network_deadline {
             let summary = self.network.summary();
             let late = if now >= self.network_deadline { "no network in time, the agent starts without: " } else { "" };

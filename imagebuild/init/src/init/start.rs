@@ -8,7 +8,6 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use nix::sys::signalfd::SignalFd;
 use rustix::fs::inotify;
 
 use super::children::Role;
@@ -18,6 +17,7 @@ use crate::kernel_line::KernelLine;
 use crate::log_file::LogFile;
 use crate::network::netlink::Netlink;
 use crate::network::{Event, Network, kernel, lease, resolver};
+use crate::signals::Signals;
 use crate::supervise::Agent;
 use crate::{clock, devices, login, medium, mounts, power};
 
@@ -29,25 +29,26 @@ const HOSTNAME: &str = "ipa";
 
 impl Init {
     /// Mounts, consoles, clock, udev, and the network's first orders.
-    pub(super) fn start(settings: Settings, signals: SignalFd) -> Self {
+    pub(super) fn start(settings: Settings, signals: Signals) -> Self {
         let mounted = if settings.owns_machine { mounts::all() } else { Vec::new() };
         let line = KernelLine::read(&settings.line);
         let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
         let consoles = if settings.owns_machine { console::names(&line, &active) } else { Vec::new() };
-        let mut log = Log::new(&settings.logs.join("ipa-init.log"));
+        let mut log = Log::new(&settings.root.join("var/log/ipa-init.log"));
         let devices: Vec<PathBuf> = consoles.iter().map(|name| Path::new("/dev").join(name)).collect();
         log.open(if settings.consoles.is_empty() { devices } else { settings.consoles.clone() });
         log.say(format_args!("{} starts, consoles {}", env!("CARGO_PKG_VERSION"), consoles.join(" ")));
         mounted.into_iter().for_each(|line| log.say(line));
-        if let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(RUN) {
-            log.say(format_args!("{RUN}: {error}"));
+        let run = settings.root.join(RUN);
+        if let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(&run) {
+            log.say(format_args!("{}: {error}", run.display()));
         }
         let wanted = kernel::read(&line);
         let mut init = Self {
             network: Network::new(wanted.boot_nic),
             network_deadline: Instant::now() + settings.network,
-            agent_log: LogFile::new(&settings.logs.join("ironic-python-agent.log")),
-            asked: login::asked(&line, Path::new("/")),
+            agent_log: LogFile::new(&settings.root.join("var/log/ironic-python-agent.log")),
+            asked: login::asked(&line, &settings.root),
             settings,
             line,
             log,
@@ -64,6 +65,7 @@ impl Init {
             half_ready: None,
             medium: None,
             sshd: None,
+            sshd_takes_passwords: false,
             rescued_with: None,
             stopping: None,
         };
@@ -84,6 +86,9 @@ impl Init {
             let _ = symlink(PROGRAM, link);
         }
         self.log.say(clock::check(Path::new(PROGRAM)));
+        if let Err(error) = devices::set_module_options() {
+            self.log.say(format_args!("modules: their options cannot be set: {error}"));
+        }
         self.load_modules();
         match devices::start() {
             Ok(()) => self.log.say("devices: udev started"),
@@ -111,15 +116,11 @@ impl Init {
 
     fn listen(&mut self) -> Result<(), String> {
         let told = |what: &str, error: io::Error| format!("{what}: {error}");
-        let handler = Path::new(RUN).join(lease::HANDLER);
+        let (handler, socket) = (self.path(RUN).join(lease::HANDLER), self.path(RUN).join(lease::SOCKET));
         let program = std::env::current_exe().unwrap_or_else(|_| PROGRAM.into());
-        for stale in [handler.as_path(), Path::new(lease::SOCKET)] {
-            // There is none on a machine, which starts once.
-            let _ = fs::remove_file(stale);
-        }
         symlink(program, &handler).map_err(|error| told("the handler of DHCP clients", error))?;
-        let socket = UnixDatagram::bind(lease::SOCKET).map_err(|error| told(lease::SOCKET, error))?;
-        socket.set_nonblocking(true).map_err(|error| told(lease::SOCKET, error))?;
+        let socket = UnixDatagram::bind(socket).map_err(|error| told("the socket for DHCP clients", error))?;
+        socket.set_nonblocking(true).map_err(|error| told("the socket for DHCP clients", error))?;
         self.dhcp = Some(socket);
         self.netlink = Some(Netlink::open().map_err(|error| told("netlink", error))?);
         Ok(())

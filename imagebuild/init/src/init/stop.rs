@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal as All, kill};
-use nix::unistd::Pid as Everybody;
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, wait};
 
 use super::Init;
 use crate::mounts;
@@ -65,9 +63,9 @@ fn end_all() {
     if getpid() != Pid::INIT {
         return;
     }
-    for signal in [All::SIGTERM, All::SIGKILL] {
-        // There may be nobody left.
-        let _ = kill(Everybody::from_raw(-1), signal);
+    for signal in [Signal::TERM, Signal::KILL] {
+        // The group of this number, which is written -1, is everybody. There may be nobody left.
+        let _ = kill_process_group(Pid::INIT, signal);
         let end = Instant::now() + OTHERS;
         loop {
             match wait(WaitOptions::NOHANG) {

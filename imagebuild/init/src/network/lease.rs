@@ -10,8 +10,8 @@ use super::config::Route;
 
 /// Name of the link to this program that the clients run.
 pub const HANDLER: &str = "dhcp-event";
-/// Socket of PID 1.
-pub const SOCKET: &str = "/run/ipa-init/dhcp.socket";
+/// Socket of PID 1, beside that link.
+pub const SOCKET: &str = "dhcp.socket";
 /// Largest datagram, in bytes.
 pub const LIMIT: usize = 16 * 1024;
 /// What is passed on of the environment.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::address::{Cidr, Mac};
 use super::config::{Config, Kind, Link, Others};
@@ -14,6 +15,10 @@ const METRIC_BOOT: u32 = 10;
 const METRIC_CONFIGURED: u32 = 50;
 /// Metric of the first NIC that was configured because it was there.
 const METRIC_AUTOMATIC: u32 = 200;
+/// How long an address of IPv6 waits for one of IPv4.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long any other waits for one of the NIC that was booted from.
+const PATIENCE_BOOT: Duration = Duration::from_secs(30);
 /// Most links that are cared for.
 const MOST: usize = 1024;
 
@@ -130,6 +135,8 @@ struct Nic {
     is_named: bool,
     is_configured: bool,
     managed: bool,
+    /// True until the client that was just started said that it has no lease, as each does.
+    is_starting: bool,
     clients: BTreeSet<Client>,
     lease4: Option<Lease>,
     lease6: Option<Lease>,
@@ -177,6 +184,13 @@ impl Network {
     /// network may be of no use.
     pub fn is_half_ready(&self) -> bool {
         self.nics.values().any(|nic| nic.has_carrier && !nic.addresses.is_empty())
+    }
+
+    /// How long an address of second choice is kept waiting for one of first choice. A switch may take half a minute until
+    /// the port of the NIC that was booted from forwards again.
+    pub fn patience(&self) -> Duration {
+        let is_awaited = |nic: &Nic| nic.mac == self.boot_nic && nic.addresses.is_empty();
+        if self.boot_nic.is_some() && self.nics.values().any(is_awaited) { PATIENCE_BOOT } else { PATIENCE }
     }
 
     /// True if no address will ever come.
@@ -280,7 +294,10 @@ impl Network {
         let lease = match told.change {
             Change::Unanswered => return vec![Action::Say(format!("{name}: no DHCP server answers, asking on"))],
             Change::Lost => {
-                // A client says so at its start as well, when there never was one.
+                // One that had to be started again will get the same lease, most likely; connections outlive that.
+                if std::mem::take(&mut nic.is_starting) {
+                    return Vec::new();
+                }
                 let Some(old) = nic.lease4.take() else { return Vec::new() };
                 let say = Action::Say(format!("{name}: the lease of {} is over", old.address));
                 return vec![say, plan::without(&name, &old.address)];
@@ -421,6 +438,7 @@ impl Network {
             let clients = [(Client::V4, purpose.dhcp4), (Client::V6, purpose.dhcp6 || nic.managed)];
             for (client, wanted) in clients {
                 if wanted && nic.has_carrier && nic.clients.insert(client) {
+                    nic.is_starting |= client == Client::V4;
                     actions.push(Action::Start { index: *index, name: nic.name.clone(), client });
                 }
             }

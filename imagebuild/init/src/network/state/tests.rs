@@ -71,6 +71,8 @@ fn dhcp_on_every_nic_with_a_carrier() {
     assert_eq!(network.does(Event::Named(2)), ["ip link set ens3 up"]);
     assert_eq!(network.does(link(2, "ens3", 1, true)), ["start V4 ens3"]);
     assert_eq!(network.does(link(2, "ens3", 1, true)), Vec::<String>::new());
+    let lost = || told("deconfig", &[("interface", "ens3")]);
+    assert_eq!(network.does(lost()), Vec::<String>::new());
     let bound =
         [("interface", "ens3"), ("ip", "10.0.2.15"), ("mask", "24"), ("router", "10.0.2.2"), ("dns", "10.0.2.3")];
     assert_eq!(
@@ -85,6 +87,9 @@ fn dhcp_on_every_nic_with_a_carrier() {
     network.event(Event::Address { index: 2, address: [10, 0, 2, 15].into(), is_there: true });
     assert!(network.is_ready());
     assert_eq!(network.does(told("renew", &bound)), Vec::<String>::new());
+    // A client that died is started again, and connections go on meanwhile.
+    assert_eq!(network.does(Event::ClientEnded { index: 2, client: Client::V4 }), ["start V4 ens3"]);
+    assert_eq!(network.does(lost()), Vec::<String>::new());
     let moved = [("interface", "ens3"), ("ip", "10.0.2.16"), ("mask", "24"), ("hostname", "node-7")];
     assert_eq!(
         network.does(told("bound", &moved)),
@@ -113,9 +118,11 @@ fn a_nic_that_comes_later_is_done_then() {
 #[test]
 fn the_boot_nic_is_waited_for_and_its_routes_win() {
     let mut network = by_line("BOOTIF=01-52-54-00-00-00-02");
+    assert_eq!(network.patience(), PATIENCE, "it is not there, and may never be");
     network.all([link(2, "ens3", 1, true), link(3, "ens4", 2, true), Event::Named(2), Event::Named(3)]);
     network.event(Event::Address { index: 2, address: [10, 0, 0, 1].into(), is_there: true });
     assert!(!network.is_ready() && network.is_half_ready());
+    assert_eq!(network.patience(), PATIENCE_BOOT);
     let bound = [("interface", "ens4"), ("ip", "10.1.0.2"), ("router", "10.1.0.1")];
     assert_eq!(network.does(told("bound", &bound))[1], "ip route replace 0.0.0.0/0 via 10.1.0.1 dev ens4 metric 10");
     network.event(Event::Address { index: 3, address: [10, 1, 0, 2].into(), is_there: true });

@@ -1,0 +1,317 @@
+//! The program as PID 1 of a container of its own: supervision, signals, and the network with a real DHCP server.
+//!
+//! Needs root, as the namespaces do; nothing outside of them is touched.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+const UNSHARE: &[&str] = &["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
+
+/// A program in namespaces of its own; it ends with this value.
+struct Container(Child);
+
+impl Container {
+    fn start(argv: &[&str]) -> Self {
+        let child = Command::new("unshare").args(UNSHARE).args(argv).stdin(Stdio::null()).spawn();
+        Self(child.expect("unshare is installed (package util-linux)"))
+    }
+
+    /// The number of its PID 1, seen from outside.
+    fn first(&self) -> u32 {
+        let list = format!("/proc/{0}/task/{0}/children", self.0.id());
+        until(|| fs::read_to_string(&list).ok()?.trim().parse().ok())
+    }
+
+    /// Runs a program in its network.
+    fn run(&self, argv: &[&str]) -> String {
+        let net = format!("--net=/proc/{}/ns/net", self.first());
+        let output = Command::new("nsenter").arg(net).args(argv).output().expect("nsenter is installed");
+        assert!(output.status.success(), "{argv:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.first().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Something that has to become true without anybody telling.
+fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "it never became true");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// PID 1 on trial, and its console.
+struct Trial {
+    container: Container,
+    directory: TempDir,
+    console: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Trial {
+    fn start(line: &str, agent: &[&str], words: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir(path("etc")).unwrap();
+        fs::write(path("line"), line).unwrap();
+        // The console is a pipe, so that every line is waited for.
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("console"), rustix::fs::Mode::RWXU).unwrap();
+        let reader = fs::File::options().read(true).write(true).open(path("console")).unwrap();
+        let (send, console) = channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(reader).lines().map_while(Result::ok);
+            lines.take_while(|line| send.send(line.clone()).is_ok()).for_each(drop);
+        });
+        symlink(env!("CARGO_BIN_EXE_ipa-init"), path("ipa-init-trial")).unwrap();
+        let mut argv = vec![path("ipa-init-trial").display().to_string()];
+        argv.push(format!("root={}", directory.path().display()));
+        argv.push(format!("line={}", path("line").display()));
+        argv.push(format!("console={}", path("console").display()));
+        argv.extend(agent.iter().map(|word| format!("agent={word}")));
+        argv.extend(words.iter().map(|word| (*word).to_owned()));
+        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        Self { container: Container::start(&argv), directory, console, seen: Vec::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Waits for a line on the console that has this text.
+    fn says(&mut self, text: &str) -> String {
+        loop {
+            let line = self.console.recv_timeout(DEADLINE);
+            let line = line.unwrap_or_else(|_| panic!("never said {text:?}, but:\n{}", self.seen.join("\n")));
+            self.seen.push(line.clone());
+            // The line that tells how the agent is started has all of its script in it.
+            if line.contains(text) && (text.contains("started") || !line.contains("agent: started")) {
+                return line;
+            }
+        }
+    }
+
+    fn has_said(&self, text: &str) -> bool {
+        self.seen.iter().any(|line| line.contains(text))
+    }
+}
+
+fn shell(script: &str) -> [&str; 3] {
+    ["/bin/sh", "-c", script]
+}
+
+#[test]
+fn the_agent_is_started_again_until_the_machine_is_rescued() {
+    let script = "echo one line; echo complaint >&2; printf unfinished; exit 7";
+    let mut trial = Trial::start("ip=off", &shell(script), &["restart-ms=20"]);
+    for _ in 0..3 {
+        trial.says("agent: started /bin/sh -c");
+        for line in ["one line", "complaint", "unfinished"] {
+            assert_eq!(trial.says(line), line);
+        }
+        trial.says("agent: exited with status 7, it is started again in 0.02 s");
+    }
+    fs::write(trial.path("etc/.rescued"), "").unwrap();
+    trial.says("rescue mode");
+    let log = fs::read_to_string(trial.path("var/log/ironic-python-agent.log")).unwrap();
+    assert!(log.starts_with("one line\ncomplaint\nunfinished\none line\n"), "{log}");
+    let log = fs::read_to_string(trial.path("var/log/ipa-init.log")).unwrap();
+    assert!(log.contains("started again") && !log.contains("\none line"), "{log}");
+}
+
+#[test]
+fn orphans_are_reaped_and_the_agent_has_a_session_of_its_own() {
+    // Both numbers are those of the container: the agent leads its session.
+    let script = "read pid name state parent group session rest < /proc/self/stat; echo numbers $$ $session; grep SigBlk /proc/self/status; \
+                  (sh -c 'exec sleep 0.01' &); (sh -c 'exec sleep 0.01' &); exec sleep 600";
+    let mut trial = Trial::start("ip=off", &shell(script), &[]);
+    let line = trial.says("numbers ");
+    let numbers: Vec<&str> = line.split(' ').skip(1).collect();
+    assert_eq!(numbers[0], numbers[1], "{line}");
+    assert_eq!(trial.says("SigBlk"), "SigBlk:\t0000000000000000", "no signal is kept from it");
+    let first = trial.container.first();
+    until(|| {
+        let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).ok()?;
+        (children.split_whitespace().count() == 1).then_some(())
+    });
+}
+
+#[test]
+fn power_off_ends_the_agent_first() {
+    let script = "trap 'echo goodbye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut trial = Trial::start("ip=off", &shell(script), &[]);
+    trial.says("ready");
+    trial.container.signal("USR2");
+    trial.says("PowerOff was asked for");
+    trial.says("goodbye");
+    trial.says("agent: exited with status 0");
+    trial.says("ending all programs");
+    trial.says("PowerOff");
+    // To the kernel the end of a container's first process is its power-off.
+    assert!(!trial.container.0.wait().unwrap().success());
+    assert!(!trial.has_said("started again"));
+}
+
+#[test]
+fn an_agent_that_does_not_end_is_killed_at_a_reboot() {
+    let mut trial = Trial::start("ip=off", &shell("trap '' TERM; echo ready; while :; do sleep 0.05; done"), &[]);
+    trial.says("ready");
+    trial.container.signal("TERM");
+    trial.says("Reboot was asked for");
+    trial.says("still there after 10 s, it is killed");
+    trial.says("ending all programs");
+    trial.container.0.wait().unwrap();
+}
+
+#[test]
+fn without_a_network_the_agent_starts_in_the_end() {
+    let mut trial = Trial::start("", &shell("echo here; exec sleep 600"), &["network-ms=100"]);
+    trial.says("no network in time, the agent starts without: there is no NIC");
+    trial.says("here");
+}
+
+#[test]
+fn words_that_make_no_sense_are_told() {
+    let mut trial = Trial::start("ip=192.0.2.700::::::none BOOTIF=x", &shell("exec sleep 600"), &["network-ms=100"]);
+    trial.says("ip=192.0.2.700::::::none: no address 192.0.2.700, the word is left out");
+    trial.says("BOOTIF=x: not 01-aa-bb-cc-dd-ee-ff, the word is left out");
+    trial.says("agent: started");
+}
+
+/// A network with a DHCP server, and one end of a cable to plug in somewhere.
+struct Lan {
+    container: Container,
+    _directory: TempDir,
+    server: Child,
+}
+
+impl Lan {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let container = Container::start(&["sleep", "600"]);
+        container.run(&["ip", "link", "add", "srv", "type", "veth", "peer", "name", "nic0"]);
+        container.run(&["ip", "addr", "add", "192.0.2.1/24", "dev", "srv"]);
+        container.run(&["ip", "link", "set", "srv", "up"]);
+        let conf = directory.path().join("udhcpd.conf");
+        let file = |name: &str| directory.path().join(name).display().to_string();
+        fs::write(
+            &conf,
+            format!(
+                "start 192.0.2.100\nend 192.0.2.110\ninterface srv\nlease_file {}\npidfile {}\n\
+                 opt subnet 255.255.255.0\nopt router 192.0.2.1\nopt dns 192.0.2.53 192.0.2.54\nopt domain example\n\
+                 opt lease 600\nopt mtu 1400\n\
+                 opt staticroutes 10.9.0.0/16 192.0.2.254, 0.0.0.0/0 192.0.2.2\n",
+                file("leases"),
+                file("pid")
+            ),
+        )
+        .unwrap();
+        fs::write(directory.path().join("leases"), "").unwrap();
+        let net = format!("--net=/proc/{}/ns/net", container.first());
+        let server = Command::new("nsenter")
+            .args([&net, "busybox", "udhcpd", "-f"])
+            .arg(&conf)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("busybox is installed (package busybox-static)");
+        Self { container, _directory: directory, server }
+    }
+
+    fn plug_into(&self, trial: &Trial) {
+        self.container.run(&["ip", "link", "set", "nic0", "netns", &trial.container.first().to_string()]);
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn a_nic_that_comes_later_gets_a_lease() {
+    let lan = Lan::start();
+    let mut trial = Trial::start("", &shell("echo here; exec sleep 600"), &[]);
+    trial.says("starts, consoles");
+    lan.plug_into(&trial);
+    trial.says("NIC nic0");
+    let bound = trial.says("by DHCP from 192.0.2.1 for 600 s, 10.9.0.0/16 via 192.0.2.254, 0.0.0.0/0 via 192.0.2.2");
+    trial.says("here");
+    assert!(bound.contains("192.0.2.10"), "{bound}");
+    let link = trial.container.run(&["ip", "addr", "show", "nic0"]);
+    assert!(link.contains("inet 192.0.2.10") && link.contains("mtu 1400"), "{link}");
+    let routes = trial.container.run(&["ip", "route"]);
+    assert!(routes.contains("default via 192.0.2.2 dev nic0 metric 201"), "{routes}");
+    assert!(routes.contains("10.9.0.0/16 via 192.0.2.254 dev nic0 metric 201"), "{routes}");
+    assert_eq!(
+        fs::read_to_string(trial.path("etc/resolv.conf")).unwrap(),
+        "search example\nnameserver 192.0.2.53\nnameserver 192.0.2.54\n"
+    );
+    // The client runs on, is started again when it ends, and the address stays.
+    let client = find_client(trial.container.first());
+    Command::new("kill").args(["-s", "KILL", &client.to_string()]).status().unwrap();
+    trial.says("DHCP client V4 of link");
+    until(|| Some(find_client(trial.container.first())).filter(|again| *again != client));
+    assert!(trial.container.run(&["ip", "addr", "show", "nic0"]).contains("inet 192.0.2.10"));
+}
+
+fn find_client(first: u32) -> u32 {
+    let list = format!("/proc/{first}/task/{first}/children");
+    let is_client =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("udhcpc"));
+    until(|| fs::read_to_string(&list).ok()?.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_client))
+}
+
+#[test]
+fn a_fixed_address_of_the_kernel_line() {
+    let lan = Lan::start();
+    let line = "ip=192.0.2.9::192.0.2.1:255.255.255.0:node:nic0:none:192.0.2.53 ip=[fd00::9]::[fe80::1]:64::nic0:none";
+    let mut trial = Trial::start(line, &shell("echo here; exec sleep 600"), &[]);
+    lan.plug_into(&trial);
+    trial.says("nic0 is configured");
+    trial.says("here");
+    assert!(!trial.has_said("udhcpc"));
+    let link = trial.container.run(&["ip", "addr", "show", "nic0"]);
+    assert!(link.contains("inet 192.0.2.9/24") && link.contains("inet6 fd00::9/64"), "{link}");
+    assert!(trial.container.run(&["ip", "route"]).contains("default via 192.0.2.1 dev nic0 metric 50"));
+    assert!(trial.container.run(&["ip", "-6", "route"]).contains("default via fe80::1 dev nic0 metric 50"));
+    assert_eq!(fs::read_to_string(trial.path("etc/resolv.conf")).unwrap(), "nameserver 192.0.2.53\n");
+}
+
+#[test]
+fn it_is_nothing_for_a_running_system() {
+    for words in [&[][..], &["session"], &["medium-x"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ipa-init")).args(words).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("ipa-init: "));
+    }
+    // Without PID 1 there is no trial either.
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("ipa-init-trial");
+    symlink(env!("CARGO_BIN_EXE_ipa-init"), &link).unwrap();
+    assert_eq!(Command::new(&link).output().unwrap().status.code(), Some(1));
+    assert!(!Path::new("/run/ipa-init").exists());
+}
