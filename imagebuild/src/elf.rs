@@ -1,6 +1,7 @@
 //! What a program, library or kernel module says about itself.
 
 use goblin::elf::Elf;
+use goblin::elf::symver::VER_FLG_WEAK;
 
 use crate::failure::{Doing, Failure, Outcome};
 
@@ -15,6 +16,10 @@ pub struct Needs {
     pub libraries: Vec<String>,
     /// Directories to look for them first, `$ORIGIN` not yet replaced.
     pub search: Vec<String>,
+    /// Versions of a library's symbols that must be there, such as `libc.so.6` and `GLIBC_2.36`.
+    pub versions: Vec<(String, String)>,
+    /// Versions of symbols that it has for others.
+    pub defines: Vec<String>,
 }
 
 /// Whether these are the first bytes of an ELF file.
@@ -34,11 +39,22 @@ pub fn needs(name: &str, bytes: &[u8]) -> Outcome<Needs> {
     for path in paths {
         search.extend(path.split(':').filter(|path| !path.is_empty()).map(str::to_owned));
     }
+    let text = |at: usize| elf.dynstrtab.get_at(at).unwrap_or_default().to_owned();
+    let mut versions = Vec::new();
+    for library in elf.verneed.iter().flatten() {
+        let needed = library.iter().filter(|version| version.vna_flags & VER_FLG_WEAK == 0);
+        versions.extend(needed.map(|version| (text(library.vn_file), text(version.vna_name))));
+    }
+    // The first name of a version is its own, the others those that it follows.
+    let defines =
+        elf.verdef.iter().flatten().filter_map(|version| Some(text(version.iter().next()?.vda_name))).collect();
     Ok(Needs {
         machine: elf.header.e_machine,
         interpreter: elf.interpreter.map(str::to_owned),
         libraries: elf.libraries.iter().map(|&library| library.to_owned()).collect(),
         search,
+        versions,
+        defines,
     })
 }
 
@@ -68,6 +84,8 @@ mod tests {
         let needs = needs("test", &std::fs::read(path).unwrap()).unwrap();
         assert!(needs.interpreter.as_deref().is_some_and(|loader| loader.contains("ld-linux")), "{needs:?}");
         assert!(needs.libraries.iter().any(|library| library == "libc.so.6"), "{needs:?}");
+        let of_c = |(library, version): &(String, String)| library == "libc.so.6" && version.starts_with("GLIBC_2.");
+        assert!(needs.versions.iter().any(of_c), "{needs:?}");
         assert_eq!(needs.machine, crate::arch::Arch::native().unwrap().machine);
     }
 

@@ -119,6 +119,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     Ok(())
 }
 
+/// Builds what is shipped.
+pub(crate) fn run_default() -> Outcome {
+    run(&Options::from_iter(["ramdisk"]))
+}
+
 /// Whatever has a slash or is there is a directory.
 fn firmware(from: &str) -> Firmware {
     let path = PathBuf::from(from);

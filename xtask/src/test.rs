@@ -10,7 +10,7 @@ use structopt::StructOpt;
 
 use crate::cargo::cargo;
 use crate::steps::{COMMAND, Steps};
-use crate::tools;
+use crate::{ramdisk, repo, tools};
 
 /// For asking whether the advisory database can be had.
 const FETCH: Duration = Duration::from_secs(30);
@@ -41,12 +41,15 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     steps.command("build", &mut cargo(&["build", "--workspace"]))?;
 
+    steps.step("ramdisk", "cargo xtask ramdisk", ramdisk::run_default)?;
+
     let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
     test.args(&options.filter);
-    // What is ignored by default needs no more than the tools above.
+    // What is ignored by default needs no more than what is made above.
     test.args(["--", "--include-ignored"])
         .env("IPA_UPSTREAM_PYTHON", tools::UPSTREAM.program("python"))
-        .env("IPA_IRONIC_PYTHON", tools::IRONIC.program("python"));
+        .env("IPA_IRONIC_PYTHON", tools::IRONIC.program("python"))
+        .env("IPA_RAMDISK", repo::target("ramdisk"));
     let mut tally = Tally::default();
     steps.step("tests", &process::line(&test), || {
         process::run_lines(&mut test, COMMAND, |line| {

@@ -17,13 +17,15 @@ const LARGEST: u64 = 256 * 1024 * 1024;
 /// Adds what is missing from the packages.
 ///
 /// # Errors
-/// If a library is in no package, or a program is of another architecture.
+/// If a library is in no package or older than a program needs, or a program is of another architecture.
 pub(super) fn complete(tree: &mut Tree, contents: &Contents, arch: &Arch) -> Outcome {
     let mut done: BTreeMap<String, Needs> = BTreeMap::new();
+    // Which file a program gets for which library.
+    let mut given: Vec<(String, String, String)> = Vec::new();
     loop {
         let fresh: Vec<(String, Needs)> = programs(tree, |name| done.contains_key(name))?;
         if fresh.is_empty() {
-            return Ok(());
+            return check_versions(tree, &done, &given);
         }
         for (name, needs) in fresh {
             if needs.machine != arch.machine {
@@ -47,10 +49,28 @@ pub(super) fn complete(tree: &mut Tree, contents: &Contents, arch: &Arch) -> Out
                     ))
                 })?;
                 add(tree, contents, &path).doing(format_args!("adding the library {library} of /{name}"))?;
+                given.push((name.clone(), library.clone(), path));
             }
             done.insert(name, needs);
         }
     }
+}
+
+/// Whether the libraries have all versions of symbols that are asked of them. A program that was built where the
+/// libraries are newer would not start.
+fn check_versions(tree: &Tree, done: &BTreeMap<String, Needs>, given: &[(String, String, String)]) -> Outcome {
+    for (name, library, path) in given {
+        let file = tree.follow(path).and_then(|file| done.get(&file));
+        let file = file.ok_or_else(|| Failure::new(format!("/{path}, which /{name} needs, is no library")))?;
+        let asked = done.get(name).into_iter().flat_map(|needs| &needs.versions);
+        let missing = asked.filter(|(of, version)| of == library && !file.defines.contains(version)).max();
+        if let Some((_, version)) = missing {
+            return Err(Failure::new(format!(
+                "/{name} needs {version}, which the {library} of the ramdisk is too old for; build it on Debian 12"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The ELF files of a tree that `known` does not know, with what they need. Kernel modules are none.

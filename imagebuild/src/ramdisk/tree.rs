@@ -11,6 +11,9 @@ use crate::debian::{Contents, Found, Kind};
 use crate::failure::{Doing, Failure, Outcome};
 use crate::names;
 
+/// Longest chain of links; more lead in a circle.
+const LINKS: usize = 16;
+
 /// What an entry holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
@@ -157,8 +160,7 @@ impl Tree {
     pub fn package_file(&mut self, contents: &Contents, name: &str, found: &Found) -> Outcome {
         let mut name = name.to_owned();
         let mut found = found;
-        // More links than this lead in a circle.
-        for _ in 0..16 {
+        for _ in 0..LINKS {
             match &found.kind {
                 Kind::File(mode) => {
                     // Everything in a ramdisk runs as root: nothing needs setuid.
@@ -185,6 +187,18 @@ impl Tree {
     /// The entry with this name, which may begin with a slash.
     pub fn get(&self, name: &str) -> Option<&Entry> {
         self.entries.get(&names::merged(name))
+    }
+
+    /// The name of what is at the end of the links that begin with this name; `None` if that is not there.
+    pub fn follow(&self, name: &str) -> Option<String> {
+        let mut name = names::merged(name);
+        for _ in 0..LINKS {
+            match &self.entries.get(&name)?.content {
+                Content::Link(target) => name = names::resolve(&name, target)?,
+                _ => return Some(name),
+            }
+        }
+        None
     }
 
     /// The entries in the order of their names.
@@ -230,5 +244,79 @@ impl Tree {
             }
         }
         writer.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &str, origin: &str) -> Entry {
+        Entry { content: Content::Bytes(text.into()), mode: 0o644, origin: origin.to_owned() }
+    }
+
+    fn archive(tree: &Tree) -> Vec<u8> {
+        tree.write(Vec::new(), 1, |_| true).unwrap().0
+    }
+
+    #[test]
+    fn the_order_in_which_files_come_does_not_show() {
+        let names = ["usr/bin/b", "/bin/a", "etc/x/y/z", "lib/modules/1/m.ko", "etc/x.conf"];
+        let mut forward = Tree::default();
+        let mut backward = Tree::default();
+        names.iter().for_each(|name| forward.add(name, bytes(name, "o")).unwrap());
+        names.iter().rev().for_each(|name| backward.add(name, bytes(name, "o")).unwrap());
+        let bytes = archive(&forward);
+        assert_eq!(bytes, archive(&backward));
+        assert!(bytes.len() > 512);
+    }
+
+    #[test]
+    fn the_order_of_a_directory_on_disk_does_not_show_nor_do_its_times_and_modes() {
+        use std::os::unix::fs::PermissionsExt;
+        let make = |names: &[&str], mode: u32| {
+            let directory = tempfile::tempdir().unwrap();
+            for name in names {
+                let path = directory.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, name).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let mut tree = Tree::default();
+            tree.copy(directory.path(), "", "files").unwrap();
+            archive(&tree)
+        };
+        assert_eq!(make(&["a", "b/c", "b/d"], 0o600), make(&["b/d", "b/c", "a"], 0o664));
+        assert_ne!(make(&["a"], 0o644), make(&["a"], 0o755), "what can be run stays so");
+    }
+
+    #[test]
+    fn two_packages_with_different_files_of_one_name_are_named() {
+        let mut tree = Tree::default();
+        tree.add("/sbin/x", bytes("1", "one")).unwrap();
+        tree.add("/sbin/x", bytes("1", "one")).unwrap();
+        let failure = tree.add("/usr/sbin/x", bytes("2", "two")).unwrap_err().to_string();
+        assert_eq!(failure, "both one and two have a file /usr/sbin/x");
+        let failure = tree.add("/sbin/x/y", bytes("2", "two")).unwrap_err().to_string();
+        assert!(failure.contains("/usr/sbin/x is a file"), "{failure}");
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for name in ["../x", "a//b", "a/./b", "", "a/../../b"] {
+            assert!(Tree::default().add(name, bytes("", "o")).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn links_are_followed_to_their_end_and_not_in_circles() {
+        let mut tree = Tree::default();
+        tree.link("lib64/ld.so", "/lib/x/ld.so.1", "o").unwrap();
+        tree.link("lib/x/ld.so.1", "ld-1.so", "o").unwrap();
+        tree.add("usr/lib/x/ld-1.so", bytes("", "o")).unwrap();
+        tree.link("a", "b", "o").unwrap();
+        tree.link("b", "a", "o").unwrap();
+        assert_eq!(tree.follow("/lib64/ld.so").as_deref(), Some("usr/lib/x/ld-1.so"));
+        assert_eq!((tree.follow("a"), tree.follow("c")), (None, None));
     }
 }
