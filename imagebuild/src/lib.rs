@@ -2,6 +2,7 @@
 //!
 //! Nothing in here knows the agent's protocol; it takes finished programs and puts them where a machine boots them.
 //! [`ramdisk`] makes the ramdisk of [`debian`]'s packages, and [`manifest`] and [`sbom`] tell what it is made of.
+//! [`signing`] signs plugins that are fetched at boot.
 //! [`process`] starts every tool, and [`failure`] is the line that a person reads when one fails.
 
 pub mod arch;
@@ -17,3 +18,4 @@ pub mod names;
 pub mod process;
 pub mod ramdisk;
 pub mod sbom;
+pub mod signing;

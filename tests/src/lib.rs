@@ -6,6 +6,8 @@
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
 //! * [`fake_ironic`] is the server that the host looks its node up at, [`machine`] the machine that it knows,
 //!   [`certificates`] and [`tls`] are for where they speak TLS, [`tunnel`] is a proxy between them.
+//! * [`signer`] signs plugins as operators do.
+//! * [`web`] gives away files over TLS.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU, and [`power_button`] has Ironic do so.
@@ -30,8 +32,10 @@ pub mod program;
 pub mod ramdisk;
 pub mod real_ironic;
 pub mod responder;
+pub mod signer;
 pub mod tls;
 pub mod tunnel;
+pub mod web;
 
 pub use client::{Answer, Client};
 pub use fake_ironic::FakeIronic;

@@ -10,6 +10,7 @@ mod ramdisk;
 mod repo;
 mod resident;
 mod run;
+mod sign_plugin;
 mod steps;
 mod test;
 mod tools;
@@ -39,6 +40,8 @@ enum Command {
     Ramdisk(Box<ramdisk::Options>),
     /// Boots the agent's ramdisk in a virtual machine and shows where to look.
     Vm(vm::Options),
+    /// Signs a plugin for ipa-plugin-urls, or makes a key pair.
+    SignPlugin(sign_plugin::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Resident(options) => resident::run(&options),
         Command::Ramdisk(options) => ramdisk::run(&options),
         Command::Vm(options) => vm::run(&options),
+        Command::SignPlugin(options) => sign_plugin::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -65,6 +65,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("/usr/lib/shim/mmx64.efi.signed", "shim-helpers-amd64-signed"),
     tool("isoinfo", "genisoimage"),
     tool("sfdisk", "fdisk"),
+    tool("minisign", "minisign"),
 ];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];

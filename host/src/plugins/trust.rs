@@ -198,6 +198,25 @@ mod tests {
         assert!(cause(&directory, "dangling.so").contains("to nothing"));
     }
 
+    /// As a segment of an initramfs leaves them that was packed by a user.
+    #[test]
+    fn files_and_directories_of_another_user_are_refused_with_how_to_pack_them() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("left out: giving files away needs root");
+            return;
+        }
+        let (temporary, directory) = directory();
+        put(&temporary, "user.so", 0o644);
+        std::os::unix::fs::chown(temporary.path().join("user.so"), Some(1000), None).expect("root may");
+        let refusal = open_file(&directory, OsStr::new("user.so")).expect_err("refused");
+        assert_eq!(refusal.cause, "it belongs to user 1000");
+        assert!(refusal.cure.contains("cpio --owner=+0:+0"), "{refusal}");
+        std::os::unix::fs::chown(temporary.path(), Some(1000), None).expect("root may");
+        let refusal = open_directory(temporary.path()).expect_err("refused");
+        assert!(refusal.cause.contains("belongs to user 1000"), "{refusal}");
+        assert!(refusal.cure.contains("cpio --owner=+0:+0"), "{refusal}");
+    }
+
     #[test]
     fn a_pipe_is_refused_without_waiting_for_a_writer() {
         let (temporary, directory) = directory();

@@ -2,7 +2,7 @@
 //!
 //! A machine that was booted so has `boot_method=vmedia` on its kernel line; no other looks for media at all. There may
 //! be a floppy `ir-vfd-dev` with `parameters.txt`, whose words are above those of the kernel line, and a CD `config-2` or
-//! `vmedia_boot_iso` with configuration files, which are copied to `/etc`. Anyone can plug a disk with such a label into
+//! `vmedia_boot_iso` with configuration files, which are copied to `/etc`, and with plugins, which are trusted as those are. Anyone can plug a disk with such a label into
 //! a machine, so only what looks like a BMC's drive is taken: a CD drive, or a small disk behind USB.
 
 mod copy;
