@@ -117,7 +117,7 @@ fn request(stream: impl Read) -> Option<(String, String)> {
         let header = header.ok()?;
         match header.split_once(':') {
             Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
-                value.trim().clone_into(&mut authorization)
+                value.trim().clone_into(&mut authorization);
             }
             Some(_) => {}
             None => break,

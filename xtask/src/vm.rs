@@ -90,7 +90,7 @@ fn boot(options: &Options, directory: &Path) -> Outcome<Boot> {
     let ours = options.kernel.is_none() || options.initramfs.is_none();
     if ours && !(kernel.is_file() && initramfs.is_file()) {
         println!("    building the ramdisk");
-        ramdisk::run(&ramdisk::Options::from_iter(["ramdisk"]))?;
+        ramdisk::run_default()?;
     }
     let kernel = Kernel::new(&kernel, &initramfs, &format!("console=ttyS0 ipa-agent-token={TOKEN}"));
     let mut kernel = kernel.append(&options.append);
