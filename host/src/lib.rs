@@ -15,7 +15,7 @@
 //! * [`agent`]: the state that all parts share.
 //! * [`api`], [`commands`], [`extensions`]: the protocol that Ironic speaks.
 //! * [`ironic`], [`inspect`]: what the agent says to Ironic. [`network`], [`mdns`]: how the two find each other.
-//! * [`status_page`], [`metrics`]: the agent as people and Prometheus see it.
+//! * [`status_page`], [`metrics`], [`systemd`]: the agent as people, Prometheus and the init system see it.
 //! * [`managers`], [`plugins`]: the hardware managers, the trait and the host of plugin files.
 //! * [`tls`]: certificates and keys, for the API and for what the agent asks. [`power`]: the end of the machine's run.
 //! * [`process`]: the one place that starts external programs. [`log`]: the one place that writes lines. [`root`]: the
@@ -43,6 +43,7 @@ pub mod program;
 mod random;
 pub mod root;
 pub mod status_page;
+pub mod systemd;
 #[cfg(test)]
 mod testing;
 pub mod tls;

@@ -166,26 +166,33 @@ impl Managers for FakeManagers {
     }
 }
 
-/// One manager that lists these network interfaces, at each call the next ones and at last always the same.
+/// One manager with one method, to which it gives these answers: at each call the next one, and at last always the same.
 #[derive(Debug)]
-pub(crate) struct ListedInterfaces(Mutex<Vec<Value>>);
+pub(crate) struct OneMethod {
+    method: &'static str,
+    answers: Mutex<Vec<HwResult<Value>>>,
+    /// What it was asked.
+    pub(crate) asked: Mutex<Vec<Value>>,
+}
 
-impl ListedInterfaces {
-    pub(crate) fn new(mut lists: Vec<Value>) -> Self {
-        lists.reverse();
-        Self(Mutex::new(lists))
+impl OneMethod {
+    pub(crate) fn new(method: &'static str, answers: impl IntoIterator<Item = HwResult<Value>>) -> Self {
+        let mut answers: Vec<_> = answers.into_iter().collect();
+        answers.reverse();
+        Self { method, answers: Mutex::new(answers), asked: Mutex::default() }
     }
 }
 
-impl Managers for ListedInterfaces {
-    fn dispatch<'a>(&'a self, _: &'a CallContext, method: &'a str, _: Value) -> BoxFuture<'a, HwResult<Value>> {
+impl Managers for OneMethod {
+    fn dispatch<'a>(&'a self, _: &'a CallContext, method: &'a str, args: Value) -> BoxFuture<'a, HwResult<Value>> {
         Box::pin(async move {
-            if method != "list_network_interfaces" {
+            if method != self.method {
                 return Err(errors::method_not_found(method));
             }
-            let mut lists = self.0.lock().unwrap();
-            let next = if lists.len() > 1 { lists.pop() } else { lists.first().cloned() };
-            next.ok_or_else(|| HwError::absent(method))
+            self.asked.lock().unwrap().push(args);
+            let mut answers = self.answers.lock().unwrap();
+            let next = if answers.len() > 1 { answers.pop() } else { answers.first().cloned() };
+            next.unwrap_or_else(|| Err(HwError::absent(method)))
         })
     }
 

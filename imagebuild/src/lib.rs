@@ -2,12 +2,13 @@
 //!
 //! Nothing in here knows the agent's protocol; it takes finished programs and puts them where a machine boots them.
 //! [`ramdisk`] makes the ramdisk of [`debian`]'s packages, and [`manifest`] and [`sbom`] tell what it is made of.
-//! [`signing`] signs plugins that are fetched at boot.
-//! [`process`] starts every tool, and [`failure`] is the line that a person reads when one fails.
+//! [`deb`] makes Debian packages of it, and [`signing`] signs plugins that are fetched at boot. [`process`] starts every
+//! tool, and [`failure`] is the line that a person reads when one fails.
 
 pub mod arch;
 pub mod compress;
 pub mod cpio;
+pub mod deb;
 pub mod debian;
 pub mod digest;
 pub mod elf;

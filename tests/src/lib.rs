@@ -6,11 +6,13 @@
 //! * [`client`] speaks to its API, [`program`] runs one of its other commands.
 //! * [`fake_ironic`] is the server that the host looks its node up at, [`machine`] the machine that it knows,
 //!   [`certificates`] and [`tls`] are for where they speak TLS, [`tunnel`] is a proxy between them.
+//! * [`browser`] opens a page in Chromium and looks at it.
 //! * [`signer`] signs plugins as operators do.
 //! * [`web`] gives away files over TLS.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU, and [`power_button`] has Ironic do so.
+//! * [`container`] boots a Debian with systemd for what is installed from packages.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -19,8 +21,10 @@
 pub mod api_copies;
 pub mod artifacts;
 pub mod broken_files;
+pub mod browser;
 pub mod certificates;
 pub mod client;
+pub mod container;
 pub mod fake_ironic;
 pub mod host;
 pub mod machine;

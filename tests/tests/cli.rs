@@ -25,7 +25,7 @@ fn check(file: &Path, more: &[&str]) -> Finished {
     ipa_host(&[&["plugins", "check", &file], more].concat())
 }
 
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 10] = [
     &[],
     &["run"],
     &["plugins"],
@@ -33,6 +33,7 @@ const COMMANDS: [&[&str]; 9] = [
     &["plugins", "check"],
     &["explain"],
     &["explain", "method"],
+    &["explain", "root-device"],
     &["inventory"],
     &["config"],
 ];
@@ -210,6 +211,39 @@ fn explain_tells_who_is_asked_and_why() {
     let text = on(&plugins, &["explain", "method", "acme_erase_cache"]);
     assert_eq!(text.code, Some(0));
     assert!(text.stdout.contains("acme_erase_cache") && text.stdout.contains("Acme"), "{text:#?}");
+}
+
+/// The choice among this machine's disks, by the generic manager; nothing is written.
+#[test]
+fn explain_root_device_tells_of_each_disk_why() {
+    let plugins = PluginDir::new().with(&artifacts::plugin("ipa-generic")).with_puppet("aaaa", &json!({}));
+    let explain = |more: &[&str]| on(&plugins, &[&["explain", "root-device"], more].concat());
+    let told = explain(&["--hints", r#"{"size": "> 999999"}"#]);
+    assert_eq!(told.code, Some(1), "no disk is so large: {told:#?}");
+    assert!(told.stdout.contains("Root device  none\nBecause      No suitable device was found"), "{told:#?}");
+    assert!(told.stdout.contains("\nAsked first  puppet_aaaa, which may choose another disk\n"), "{told:#?}");
+    let told = explain(&["--hints", r#"{"size": "large"}"#, "--json"]);
+    assert!(told.json()["problem"].to_string().contains("is not an integer value"), "{told:#?}");
+
+    let disks = told.json()["disks"].as_array().cloned().unwrap_or_default();
+    let Some(disk) = disks.iter().find(|disk| disk["size"].as_u64() >= Some(4 << 30)) else {
+        eprintln!("left out: this machine has no disk to choose");
+        return;
+    };
+    let name = disk["name"].as_str().expect("a name");
+    let node = plugins.home().join("node.json");
+    std::fs::write(&node, json!({"properties": {"root_device": {"name": name}}}).to_string())
+        .expect("our own directory");
+    let told = explain(&["--node", &node.display().to_string()]);
+    assert_eq!(told.code, Some(0), "{told:#?}");
+    assert!(told.stdout.contains(&format!("Root device  {name}\n")), "{told:#?}");
+    assert!(told.stdout.contains(&format!("  name {name:?} matches {name}\n")), "{told:#?}");
+
+    std::fs::write(&node, json!({"properties": {"skip_block_devices": [{"name": name}]}}).to_string()).expect("ours");
+    let told = explain(&["--node", &node.display().to_string()]);
+    assert!(told.stdout.contains("left alone: skip_block_devices has"), "{told:#?}");
+    assert!(explain(&["--hints", "size>4"]).code == Some(2), "no JSON");
+    assert!(explain(&["--node", "/nonexistent"]).stderr.contains("/nonexistent: the node cannot be read"));
 }
 
 /// The machine's own inventory, by the generic manager: the parts that Ironic demands are there.

@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use ipa_tests::host::TOKEN;
 use ipa_tests::program::{Finished, ipa_host, ipa_host_with};
@@ -11,6 +12,27 @@ use serde_json::{Value, json};
 
 /// Exit code of a failure.
 const FAILURE: i32 = 70;
+/// `left.sh ROOT COMMAND [ARGUMENT...]`: runs COMMAND where the CD of the machine in ROOT is mounted twice on
+/// `/mnt/config`, and says whether it still is when COMMAND has ended. The CD's drive has no node.
+const LEFT_MOUNTED: &str = r#"
+set -eu
+if [ "$1" != --inside ]; then
+    exec unshare --mount --propagation private -- sh "$0" --inside "$@"
+fi
+root=$2
+shift 2
+mount -t tmpfs left /mnt
+mkdir /mnt/config
+mount -o loop,ro "$root/dev/sr0" /mnt/config
+mount --bind /mnt/config/openstack /mnt/config
+mount --bind "$root/proc/cmdline" /proc/cmdline
+mount --bind "$root/sys/class/block" /sys/class/block
+mount --bind "$root/run" /run
+code=0
+"$@" || code=$?
+mountpoint -q /mnt/config && left=mounted || left=released
+echo "ended with $code, $left"
+"#;
 
 /// A directory that stands for a machine's `/`.
 struct Machine {
@@ -264,4 +286,29 @@ async fn a_running_agent_obeys_its_files_and_warns_in_its_log() {
     assert!(!token.contains(TOKEN), "{token}");
     assert_eq!(host.client().get("/v1/status").await.status, 200);
     assert_eq!(host.terminate(), 0);
+}
+
+/// Other programs of a ramdisk mount the medium with the network's configuration and leave it so. While it is mounted the
+/// BMC cannot eject it; a start that fails is no reason to keep it.
+#[test]
+fn a_medium_left_in_mnt_config_is_released_whatever_becomes_of_the_start() {
+    if !rustix::process::geteuid().is_root() || !Path::new("/dev/loop-control").exists() {
+        eprintln!("left out: mounting needs root and loop devices");
+        return;
+    }
+    let machine = Machine::with_kernel_line("boot_method=vmedia");
+    machine.write("medium/openstack/latest/network_data.json", "{}");
+    machine.insert_cd("config-2");
+    machine.write("left.sh", LEFT_MOUNTED);
+    let ends_released = |why: &[&str]| {
+        let script = machine.path("left.sh");
+        let program = ["sh".as_ref(), script.as_os_str(), machine.root.path().as_os_str()];
+        let mut host = Host::with(PluginDir::with_acme()).inside(&program).launch();
+        host.ended(Duration::from_secs(60));
+        assert!(host.has_logged(why), "{}", host.log());
+        assert_eq!(host.stdout().trim(), format!("ended with {FAILURE}, released"), "{}", host.log());
+    };
+    ends_released(&["virtual media", "/dev/sr0", "insert it again"]);
+    machine.write("proc/cmdline", "ipa-lookup-timeout=none\n");
+    ends_released(&["ipa-lookup-timeout"]);
 }

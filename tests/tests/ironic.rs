@@ -333,6 +333,46 @@ async fn an_inspection_that_ironic_refuses_does_not_stop_the_agent() {
     host.log_line(&["inspection failed", "Node could not be found."]);
 }
 
+#[tokio::test]
+async fn a_lookup_in_vain_tells_of_the_inspection_before_it() {
+    let ironic = FakeIronic::start();
+    ironic.lies(Api::Inspection, [Fault::Json(400, json!({"faultstring": "no ports for this node"}))]);
+    ironic.lies(Api::Lookup, std::iter::repeat_n(Fault::Json(404, json!({"faultstring": "nobody"})), 20));
+    let flags = ["--inspection-collectors", "default", "--lookup-timeout", "1"];
+    let mut host = flags.iter().fold(host(&ironic), |host, flag| host.flag(flag)).launch();
+    assert_eq!(host.ended(PATIENCE).code(), Some(70), "{}", host.log());
+    host.log_line(&[
+        "could not be looked up",
+        "nobody",
+        "the inspection before it has failed",
+        "no ports for this node",
+    ]);
+}
+
+/// The time server comes before everything, even before the managers; this one is none.
+#[tokio::test]
+async fn the_start_has_its_order() {
+    let ironic = FakeIronic::start();
+    let mut early = host(&ironic).flag("--ntp-server").flag("no server!").launch();
+    assert_eq!(early.ended(PATIENCE).code(), Some(70), "{}", early.log());
+    early.log_line(&["ntp_server is \"no server!\""]);
+    assert!(!early.has_logged(&["plugins are ready"]) && ironic.received(Api::Root).is_empty(), "{}", early.log());
+
+    let delay = Duration::from_secs(2);
+    let flags = ["--inspection-collectors", "default", "--hardware-initialization-delay", "2"];
+    let mut host = flags.iter().fold(host(&ironic), |host, flag| host.flag(flag)).launch();
+    host.log_line(&["plugins are ready"]);
+    let ready = Instant::now();
+    host.listens();
+    let times = [Api::Inspection, Api::Lookup, Api::Heartbeat].map(|api| ironic.wait_for(api, 1)[0].at);
+    assert!(times[0] > ready + delay / 2 && times.is_sorted(), "{ready:?} {times:?}");
+    let log = host.log();
+    let at = |part: &str| log.find(part).unwrap_or_else(|| panic!("no {part} in the log:\n{log}"));
+    let order = ["plugins are ready", "inspection begins", "lookup succeeded", "listening on", "heartbeats begin"];
+    assert!(order.map(at).is_sorted(), "{log}");
+    assert_eq!(host.terminate(), 0);
+}
+
 /// What managers know of the switch and of the bus goes out under the names that Ironic's hooks read.
 #[tokio::test]
 async fn neighbours_and_usb_devices_are_collected_from_the_managers() {

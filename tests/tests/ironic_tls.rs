@@ -1,8 +1,10 @@
 //! The agent and its Ironic over TLS: whom the agent believes, what it says of the others, and what it serves itself.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use ipa_tests::certificates::{Authority, DAYS, Pair, self_signed};
 use ipa_tests::fake_ironic::Api;
@@ -72,6 +74,54 @@ async fn each_way_to_be_wrong_is_named_with_its_cure() {
         assert_eq!(ironic.received(Api::Lookup).len() + ironic.received(Api::Root).len(), 0, "{says}");
         assert_eq!(host.terminate(), 0, "it still tries");
     }
+}
+
+/// Servers that stopped at TLS 1.0 or 1.1 are out of reach on purpose, and told so. One says no by itself, the other
+/// offers what it has.
+#[tokio::test]
+async fn an_ironic_with_nothing_but_old_tls_is_named() {
+    let authority = Authority::named("a");
+    let pair = authority.certify(HERE);
+    for version in ["-tls1", "-tls1_1"] {
+        let mut command = Command::new("openssl");
+        command.args(["s_server", "-accept", "127.0.0.1:0", "-www", version, "-cipher", "ALL:@SECLEVEL=0"]);
+        command.arg("-cert").arg(&pair.certificate).arg("-key").arg(&pair.key);
+        let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("openssl is installed");
+        // It writes to it for as long as it runs.
+        let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
+        let place =
+            lines.by_ref().map_while(Result::ok).find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned));
+        let url = format!("https://{}", place.expect("it tells its place"));
+        let host = agent(&url, &authority.file()).launch();
+        let line = host.log_line(&["lookup failed", OLD_TLS]);
+        assert_eq!(host.terminate(), 0, "it still tries: {line}");
+        server.kill().expect("our own child");
+        server.wait().expect("killed");
+    }
+
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("https://{}", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // Part of the agent's hello is enough, and the rest may be lost.
+            let _ = stream.read(&mut [0; 64]);
+            let _ = stream.write_all(&server_hello_of_tls11());
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    });
+    let host = agent(&url, &authority.file()).launch();
+    host.log_line(&["lookup failed", OLD_TLS]);
+    assert_eq!(host.terminate(), 0);
+}
+
+/// What the log says of such servers.
+const OLD_TLS: &str = "the server speaks no TLS version from tls_min_version on";
+
+/// A record with the message `server_hello` and nothing else: TLS 1.1, no session, `TLS_RSA_WITH_AES_128_CBC_SHA`.
+fn server_hello_of_tls11() -> Vec<u8> {
+    let hello = [&[3, 2][..], &[7; 32], &[0], &[0, 0x2f], &[0]].concat();
+    let message = [&[2, 0, 0, u8::try_from(hello.len()).expect("short")][..], &hello].concat();
+    [&[22, 3, 2, 0, u8::try_from(message.len()).expect("short")][..], &message].concat()
 }
 
 #[tokio::test]

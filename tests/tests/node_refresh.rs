@@ -73,3 +73,23 @@ async fn without_ironic_the_node_is_as_it_was_given() {
     host.assert_well().await;
     assert_eq!([Api::Lookup, Api::Heartbeat].map(|api| ironic.received(api).len()), [0; 2], "it is standalone");
 }
+
+/// The generic manager's choice, told by another manager's step: hints that an operator gives after the ramdisk has
+/// booted are seen, and those that fit no disk are an error that says so.
+#[tokio::test]
+async fn the_generic_manager_sees_hints_that_came_late() {
+    let ironic = FakeIronic::start();
+    let plugins = machine::describe(PluginDir::with_acme(), &json!({"choose": {"dispatch": "get_os_install_device"}}))
+        .with(&ipa_tests::artifacts::plugin("ipa-generic"))
+        .with_config("[DEFAULT]\nenable_auto_tls = false\n");
+    let host = Host::with(plugins).with_ironic(&ironic.url()).flag("--disk-wait-attempts").flag("1").start();
+    ironic.wait_for(Api::Heartbeat, 1);
+    ironic.set_properties(json!({"root_device": {"serial": "no such disk"}}));
+    let mut step = step_params("choose", json!({"permit_refresh": true}));
+    step["node"] = json!({"uuid": NODE, "properties": {}, "instance_info": {}});
+    let result = host.client().run("clean.execute_clean_step", step).await;
+    assert_eq!(result["command_status"], "FAILED", "{result}");
+    let details = result["command_error"]["details"].as_str().unwrap_or_default();
+    assert!(details.contains("using these hints {\"serial\":\"no such disk\"}"), "{result}");
+    assert_eq!(host.terminate(), 0);
+}

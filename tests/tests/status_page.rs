@@ -38,7 +38,10 @@ async fn a_running_command_shows_its_progress() {
     let host = Host::with(plugins).deadline("grace", 0.5).start();
     host.client().start("clean.execute_clean_step", step_params("misbehave", json!({}))).await;
     let (_, _, page) = host.client().document("/", BROWSER).await;
-    assert!(page.contains("running a command") && page.contains("<strong>execute_clean_step</strong> for "), "{page}");
+    assert!(
+        page.contains("running a command") && page.contains("<strong>execute_clean_step: misbehave</strong> for "),
+        "{page}"
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod deb;
 mod host;
 mod http;
 mod load;
@@ -28,6 +29,8 @@ enum Command {
     Run(run::Options),
     /// Checks and tests everything, as CI does.
     Test(test::Options),
+    /// Builds the Debian packages into target/packages.
+    Deb,
     /// Writes the totals of tests/parity.toml into README.md.
     Parity,
     /// Measures the agent beside the Python agent.
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let outcome = match Command::from_args() {
         Command::Run(options) => run::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Deb => deb::run(),
         Command::Parity => parity::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Load(options) => load::run(&options),

@@ -10,7 +10,7 @@ use structopt::StructOpt;
 
 use crate::cargo::cargo;
 use crate::steps::{COMMAND, Steps};
-use crate::{ramdisk, repo, tools};
+use crate::{deb, ramdisk, repo, tools};
 
 /// For asking whether the advisory database can be had.
 const FETCH: Duration = Duration::from_secs(30);
@@ -40,9 +40,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
         doc.args(manuals);
         steps.command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
-    steps.command("build", &mut cargo(&["build", "--workspace"]))?;
-
+    steps.step("packages", "cargo xtask deb", deb::run)?;
     steps.step("ramdisk", "cargo xtask ramdisk", ramdisk::run_default)?;
+    steps.command("build", &mut cargo(&["build", "--workspace"]))?;
 
     let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
     test.args(&options.filter);
@@ -50,6 +50,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     test.args(["--", "--include-ignored"])
         .env("IPA_UPSTREAM_PYTHON", tools::UPSTREAM.program("python"))
         .env("IPA_IRONIC_PYTHON", tools::IRONIC.program("python"))
+        .env("IPA_PACKAGES", repo::target(deb::PACKAGES))
         .env("IPA_RAMDISK", repo::target("ramdisk"));
     let mut tally = Tally::default();
     steps.step("tests", &process::line(&test), || {

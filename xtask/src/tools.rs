@@ -65,8 +65,15 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("/usr/lib/shim/mmx64.efi.signed", "shim-helpers-amd64-signed"),
     tool("isoinfo", "genisoimage"),
     tool("sfdisk", "fdisk"),
+    tool("systemd-nspawn", "systemd-container"),
+    tool("mmdebstrap", "mmdebstrap"),
+    tool("lintian", "lintian"),
+    tool("chromium", "chromium"),
     tool("minisign", "minisign"),
 ];
+/// For the Debian packages.
+pub(crate) const FOR_DEB: &[Tool] =
+    &[tool("dpkg-deb", "dpkg"), tool("dpkg-shlibdeps", "dpkg-dev"), tool("gzip", "gzip"), tool("git", "git")];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Buf;
 use futures_util::Stream;
-use slog::info;
+use slog::{debug, info};
 use warp::filters::path::FullPath;
 use warp::http::header::{HOST, HeaderMap};
 use warp::http::{Method, StatusCode};
@@ -175,12 +175,18 @@ impl Peer {
         started: Instant,
     ) {
         let separator = if query.is_empty() { "" } else { "?" };
-        info!(self.agent.log(), "api request";
-            "client" => %Client { headers, remote: self.remote },
-            "method" => %method,
-            "path" => %format_args!("{path}{separator}{}", mask_token(query)),
-            "status" => status.as_u16(),
-            "ms" => started.elapsed().as_millis());
+        macro_rules! note {
+            ($level:ident) => {
+                $level!(self.agent.log(), "api request";
+                    "client" => %Client { headers, remote: self.remote },
+                    "method" => %method,
+                    "path" => %format_args!("{path}{separator}{}", mask_token(query)),
+                    "status" => status.as_u16(),
+                    "ms" => started.elapsed().as_millis())
+            };
+        }
+        // Browsers and Prometheus ask again and again; they would fill the log with nothing else.
+        if status.is_success() && matches!(path.trim_matches('/'), "" | "metrics") { note!(debug) } else { note!(info) }
     }
 }
 

@@ -12,6 +12,7 @@ use slog::{debug, info, warn};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::connections::{Connections, Place};
@@ -101,6 +102,7 @@ pub struct Server {
     local: SocketAddr,
     stop: watch::Sender<bool>,
     all_gone: mpsc::Receiver<()>,
+    acceptor: AbortHandle,
     agent: Arc<Agent>,
 }
 
@@ -116,13 +118,18 @@ impl Server {
         let (alive, all_gone) = mpsc::channel(1);
         let connections = Connections::new(limits.connections);
         let acceptor = Acceptor { agent: agent.clone(), transport, limits, local, stopped, _alive: alive, connections };
-        tokio::spawn(acceptor.run(listener));
-        Ok(Self { local, stop, all_gone, agent })
+        let acceptor = tokio::spawn(acceptor.run(listener)).abort_handle();
+        Ok(Self { local, stop, all_gone, acceptor, agent })
     }
 
     /// The address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// The task that accepts connections.
+    pub fn acceptor(&self) -> AbortHandle {
+        self.acceptor.clone()
     }
 
     /// Closes the listener and waits until answers on their way are out, for a few seconds at most.

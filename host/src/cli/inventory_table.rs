@@ -85,7 +85,7 @@ fn columns(title: &str, names: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// Bytes in the unit a person would use: powers of 1024.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut unit = 0;
     // Sizes of hardware lose nothing that anyone reads.

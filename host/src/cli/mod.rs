@@ -4,6 +4,7 @@ pub mod config_places;
 pub mod config_table;
 pub mod inventory_table;
 pub mod option_flags;
+pub mod root_device_table;
 mod unlisted;
 
 use std::ffi::{OsStr, OsString};
@@ -142,6 +143,8 @@ pub struct CheckOptions {
 pub enum ExplainCommand {
     /// Says which managers would be asked, in which order, and why
     Method(ExplainMethodOptions),
+    /// Says which disk would be the root device, and why no other
+    RootDevice(ExplainRootDeviceOptions),
 }
 
 /// Options of `explain method`.
@@ -152,6 +155,23 @@ pub struct ExplainMethodOptions {
     pub common: CommonOptions,
     /// The method or step
     pub name: String,
+    /// Prints JSON
+    #[structopt(long)]
+    pub json: bool,
+}
+
+/// Options of `explain root-device`.
+#[derive(Debug, StructOpt)]
+pub struct ExplainRootDeviceOptions {
+    /// Options that every command has.
+    #[structopt(flatten)]
+    pub common: CommonOptions,
+    /// The node's root_device, as JSON
+    #[structopt(long, value_name = "JSON", parse(try_from_str = serde_json::from_str))]
+    pub hints: Option<serde_json::Value>,
+    /// The whole node, as JSON
+    #[structopt(long, value_name = "FILE", parse(from_os_str), conflicts_with = "hints")]
+    pub node: Option<PathBuf>,
     /// Prints JSON
     #[structopt(long)]
     pub json: bool,
@@ -352,6 +372,23 @@ mod tests {
     }
 
     #[test]
+    fn a_token_may_begin_with_a_dash() {
+        let token = "-dQ3_b5s0P4mJx9n2Lw8vRt6yUc1ZaEg7hKiXoFqWlM";
+        for line in [
+            format!("--agent-token {token}"),
+            format!("--agent_token={token} -d"),
+            format!("run --agent-token {token}"),
+        ] {
+            let cli = parse(&format!("ipa-host {line}"));
+            let run = match cli.command {
+                Some(Command::Run(run)) => run.or(cli.run),
+                _ => cli.run,
+            };
+            assert_eq!(said(run.flags.all()), [format!("agent_token={token}")], "{line}");
+        }
+    }
+
+    #[test]
     fn bad_values_are_explained() {
         let message = |args: [&str; 2]| {
             let args = [["ipa-host"].as_slice(), &args].concat();
@@ -362,6 +399,7 @@ mod tests {
         let timeout = message(["--lookup_timeout", "soon"]);
         assert!(timeout.contains("--lookup-timeout") && timeout.contains("\"soon\"; allowed is a whole"), "{timeout}");
         assert!(message(["--lookup-timeout", "--debug"]).contains("--lookup-timeout needs a value"));
+        assert!(message(["--agent-token", "-d"]).contains("in one word, as --agent-token=VALUE"));
         assert!(message(["--noenable-auto-tls=1", "run"]).contains("--noenable-auto-tls takes no value"));
         assert!(message(["inventory", "--ntp-server=a"]).contains("--ntp-server belongs to the agent"));
         assert!(message(["--", "--ntp-server=a"]).contains("--ntp-server"), "no flag after two dashes");

@@ -35,17 +35,17 @@ pub(super) fn take(args: Vec<OsString>) -> Result<(Vec<OsString>, Vec<Flag>), St
         let text = arg.to_str().and_then(|text| text.strip_prefix("--")).unwrap_or_default();
         let (flag, given) = text.split_once('=').map_or((text, None), |(flag, value)| (flag, Some(value)));
         let Some((name, kind, truth)) = find(flag) else {
-            left.push(arg);
+            // Made tokens may begin with a dash, for which clap takes a value for a flag.
+            let needs_value = given.is_none() && is_listed_with_value(flag);
+            let value = needs_value.then(|| value_of(flag, &mut args)).transpose()?;
+            left.push(value.map_or_else(|| arg.clone(), |value| format!("--{flag}={value}").into()));
             continue;
         };
         let value = match (truth, given) {
             (Some(truth), None) => truth.to_string(),
             (Some(_), Some(_)) => return Err(format!("--{flag} takes no value")),
             (None, Some(given)) => given.to_owned(),
-            (None, None) => {
-                let next = args.next().and_then(|value| value.into_string().ok());
-                next.filter(|value| !value.starts_with("--")).ok_or_else(|| format!("--{flag} needs a value"))?
-            }
+            (None, None) => value_of(flag, &mut args)?,
         };
         check(kind, &value).map_err(|why| format!("Invalid value for '--{flag}': {why}"))?;
         flags.push(Flag { name, value, flag: flag.to_owned() });
@@ -53,11 +53,33 @@ pub(super) fn take(args: Vec<OsString>) -> Result<(Vec<OsString>, Vec<Flag>), St
     Ok((left, flags))
 }
 
+/// What follows a flag as its value, which two dashes or a single letter after one make another flag.
+fn value_of(flag: &str, args: &mut impl Iterator<Item = OsString>) -> Result<String, String> {
+    let next = args.next().and_then(|value| value.into_string().ok());
+    let is_flag = |value: &str| match value.as_bytes() {
+        [b'-', letter] => letter.is_ascii_alphabetic(),
+        bytes => bytes.starts_with(b"--"),
+    };
+    next.filter(|value| !is_flag(value)).ok_or_else(|| {
+        format!("--{flag} needs a value; give one that looks like a flag in one word, as --{flag}=VALUE")
+    })
+}
+
+/// True for a flag that clap knows and that is no switch.
+fn is_listed_with_value(flag: &str) -> bool {
+    let mut options = OPTIONS.iter().filter(|spec| is_listed(spec.name) && spec.kind != Kind::Boolean);
+    options.any(|spec| is(spec.name, flag))
+}
+
+/// True if a flag is that of an option.
+fn is(name: &str, flag: &str) -> bool {
+    name.len() == flag.len() && name.bytes().zip(flag.bytes()).all(|(n, f)| f == if n == b'_' { b'-' } else { n })
+}
+
 /// The option of a flag, what it accepts, and for a switch what the flag means.
 fn find(flag: &str) -> Option<(&'static str, Kind, Option<bool>)> {
     let options = OPTIONS.iter().filter(|spec| spec.has_flag() && !is_listed(spec.name));
     let all = options.map(|spec| (spec.name, spec.kind)).chain(LOGGING.iter().copied());
-    let is = |name: &str, flag: &str| name.len() == flag.len() && name.replace('_', "-") == flag;
     for (name, kind) in all {
         if is(name, flag) {
             return Some((name, kind, (kind == Kind::Boolean).then_some(true)));

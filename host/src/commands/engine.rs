@@ -129,7 +129,8 @@ fn synchronous(
 
 /// Starts a command in the background.
 fn start(agent: &Arc<Agent>, spec: &'static CommandSpec, params: Params) -> Arc<Command> {
-    let command = Arc::new(Command::running(spec.name, CallContext::new()));
+    let step = params.get("step").and_then(|step| step.get("step")).and_then(Value::as_str);
+    let command = Arc::new(Command::running(spec.name, CallContext::new()).performing(step));
     info!(agent.log(), "asynchronous command started"; "command" => spec.name, "id" => command.id());
     let (agent, running) = (agent.clone(), command.clone());
     tokio::spawn(async move {

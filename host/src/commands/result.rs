@@ -26,6 +26,9 @@ pub enum Status {
     VersionMismatch,
 }
 
+/// Most characters of a step's name that are kept.
+const LONGEST_STEP: usize = 100;
+
 /// A command of the history.
 ///
 /// Once done it holds little more than its JSON form, written once.
@@ -33,6 +36,7 @@ pub enum Status {
 pub struct Command {
     id: String,
     name: String,
+    step: Option<Box<str>>,
     begin: Begin,
     call: CallContext,
     done: watch::Sender<Option<Done>>,
@@ -87,6 +91,13 @@ impl Command {
         Self::begun(name.into(), Begin::now(), call)
     }
 
+    /// This command with the name of the step that it performs, for people.
+    #[must_use]
+    pub fn performing(self, step: Option<&str>) -> Self {
+        let step = step.map(|step| step.chars().take(LONGEST_STEP).collect::<String>().into_boxed_str());
+        Self { step, ..self }
+    }
+
     /// A command that is done.
     pub fn finished(name: impl Into<String>, begin: Begin, outcome: HwResult<Value>) -> Self {
         let command = Self::begun(name.into(), begin, CallContext::new());
@@ -95,7 +106,7 @@ impl Command {
     }
 
     fn begun(name: String, begin: Begin, call: CallContext) -> Self {
-        Self { id: uuid::Uuid::new_v4().to_string(), name, begin, call, done: watch::Sender::new(None) }
+        Self { id: uuid::Uuid::new_v4().to_string(), name, step: None, begin, call, done: watch::Sender::new(None) }
     }
 
     /// Its identifier, a version 4 uuid.
@@ -106,6 +117,11 @@ impl Command {
     /// The name in the history: the short one, but the full one for a synchronous command that failed.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The step that it performs, if it does.
+    pub fn step(&self) -> Option<&str> {
+        self.step.as_deref()
     }
 
     /// Its state.

@@ -1,4 +1,6 @@
-//! The words for true and false.
+//! The words for true and false, and what else Python takes for either.
+
+use serde_json::Value;
 
 /// Reads a boolean as the Python agent does: `1`, `t`, `true`, `on`, `y`, `yes` and their opposites, in any case.
 pub fn parse(text: &str) -> Option<bool> {
@@ -14,9 +16,23 @@ pub fn lenient(text: &str) -> bool {
     parse(text).unwrap_or(false)
 }
 
+/// What Python takes for true where the Python agent looks no closer at what Ironic sent.
+pub fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{lenient, parse};
+    use serde_json::json;
+
+    use super::{is_true, lenient, parse};
 
     #[test]
     fn the_vocabulary() {
@@ -24,5 +40,15 @@ mod tests {
         assert!(["0", "f", "False", "off", "N", "no"].iter().all(|word| parse(word) == Some(false)));
         assert!(["", "2", "maybe"].iter().all(|word| parse(word).is_none()));
         assert!(lenient("Y") && !lenient("maybe"));
+    }
+
+    #[test]
+    fn truth_is_pythons() {
+        for truth in [json!(true), json!(1), json!("no"), json!([0])] {
+            assert!(is_true(&truth), "{truth}");
+        }
+        for untruth in [json!(null), json!(false), json!(0), json!(0.0), json!(""), json!({})] {
+            assert!(!is_true(&untruth), "{untruth}");
+        }
     }
 }

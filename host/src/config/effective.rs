@@ -139,7 +139,10 @@ impl Config {
         let Some((row, spec)) = find(group, name) else {
             let allowed = "an option that this agent has".to_owned();
             let option = shorten(&if group == DEFAULT_GROUP { name.to_owned() } else { format!("[{group}]{name}") });
-            return Err(BadValue { option, value: HIDDEN.to_owned(), origin, allowed });
+            // Nobody knows whether it is a secret, but for what cannot be one.
+            let is_text = !(value.is_boolean() || value.is_number() || value.is_null());
+            let value = if is_text { HIDDEN.to_owned() } else { value.to_string() };
+            return Err(BadValue { option, value, origin, allowed });
         };
         let value = spec
             .kind

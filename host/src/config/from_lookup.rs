@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::boolean::is_true;
 use super::effective::{BadValue, Config};
 use super::spec::DEFAULT_GROUP;
 
@@ -49,18 +50,6 @@ impl Config {
     }
 }
 
-/// What Python takes for true.
-fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(truth) => *truth,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -80,7 +69,8 @@ mod tests {
             &config,
             &json!({
                 "heartbeat_timeout": 300, "agent_token": "t", "agent_token_required": true,
-                "metrics": {"backend": "statsd", "prepend_host": true, "global_prefix": null},
+                "metrics": {"backend": "statsd", "prepend_host": true, "prepend_uuid": false, "prepend_host_reverse": true,
+                    "global_prefix": null},
                 "metrics_statsd": {"statsd_host": "stats", "statsd_port": 9125},
                 "agent_containers": {"allowed_containers": ["a/b", "c"], "runner": "docker"},
                 "disable_deep_image_inspection": true, "permitted_image_formats": ["raw", "iso"],
@@ -104,7 +94,7 @@ mod tests {
         let refused = take(
             &config,
             &json!({
-                "tls_min_version": "1.1", "permitted_image_formats": [1], "agent_containers": {"new": 1},
+                "tls_min_version": "1.1", "permitted_image_formats": [1], "agent_containers": {"new": "text", "newer": 1},
                 "metrics": "text", "enable_bios_bootloader_install": "yes",
             }),
         );
@@ -114,6 +104,7 @@ mod tests {
                 "lookup: permitted_image_formats is \"[1]\"; allowed is texts between commas",
                 "lookup: tls_min_version is \"1.1\"; allowed is one of 1.2, 1.3",
                 "lookup: [container]new is \"***\"; allowed is an option that this agent has",
+                "lookup: [container]newer is \"1\"; allowed is an option that this agent has",
             ]
         );
         assert_eq!(config.tls_min_version(), "1.2");

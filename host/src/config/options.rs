@@ -176,6 +176,8 @@ options! {
         Spec::choice("noop", &["noop", "statsd", "collector"]).within("metrics", "backend");
     /// Puts the host name before metric names
     metrics_prepend_host: bool = Spec::boolean(false).within("metrics", "prepend_host");
+    /// The node's uuid in all names
+    metrics_prepend_uuid: bool = Spec::boolean(false).within("metrics", "prepend_uuid");
     /// With its parts in reverse
     metrics_prepend_host_reverse: bool = Spec::boolean(true).within("metrics", "prepend_host_reverse");
     /// Before all metric names

@@ -14,6 +14,7 @@ use sha_crypt::{PasswordHasher, ShaCrypt};
 use slog::{debug, warn};
 
 use super::{CommandSpec, Extension, Invocation, Kind};
+use crate::config::boolean::is_true;
 use crate::root::Root;
 
 /// What the ramdisk's unit for the rescue user waits for, below the root.
@@ -74,18 +75,6 @@ fn text(argument: &Value) -> HwResult<String> {
         return Err(HwError::invalid_command_params(format!("rescue_password is longer than {LIMIT} bytes")));
     }
     Ok(text)
-}
-
-/// Python's idea of truth.
-fn is_true(argument: &Value) -> bool {
-    match argument {
-        Value::Null => false,
-        Value::Bool(truth) => *truth,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-    }
 }
 
 /// A hash as it may stand in a line of `/etc/shadow`. Without any, anyone would get in.

@@ -180,6 +180,9 @@ async fn ask(managers: &dyn Managers, method: &str) -> HwResult<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::Settings;
+    use crate::inspect::AddressWait;
+    use crate::testing::agent_on;
 
     #[test]
     fn the_root_disk_is_the_smallest_that_is_large_enough() {
@@ -196,5 +199,30 @@ mod tests {
         assert_eq!(name(&inventory(&[("/dev/sda", 4 * GIB - 1)])), None);
         assert_eq!(name(&json!({"disks": [{"name": 5}, null]})), None);
         assert_eq!(name(&json!({})), None);
+    }
+
+    #[tokio::test]
+    async fn hardware_detect_gets_its_benchmarks_and_gives_json() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("hardware-detect");
+        let path = format!("{}:/usr/bin:/bin", directory.path().display());
+        let wait = AddressWait { timeout: Duration::ZERO, every: false, bootif: None };
+        for (benchmarks, script, data, error) in [
+            (Some("cpu,disk"), "printf '{\"asked\": \"%s\"}' \"$*\"", json!({"asked": "--benchmark cpu disk"}), ""),
+            (None, "printf '[[\"cpu\", \"%s\"]]' \"$#\"", json!([["cpu", "0"]]), ""),
+            (None, "echo oops", Value::Null, "JSON returned from hardware-detect cannot be decoded"),
+            (None, "echo broken >&2; exit 3", Value::Null, "failed to run hardware-detect utility: "),
+        ] {
+            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+            std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            let (agent, _) = agent_on(Settings::default(), &path);
+            let benchmarks = benchmarks.map(str::to_owned);
+            let inspection = Inspection::for_nobody(Some("extra-hardware"), wait.clone(), benchmarks);
+            let collected = inspection.collect(&agent).await;
+            assert_eq!(collected.get("data").unwrap_or(&Value::Null), &data, "{collected:?}");
+            let told = collected["error"].as_str().unwrap_or_default();
+            assert_eq!(told.is_empty(), error.is_empty(), "{told}");
+            assert!(told.contains(error), "{told}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::SystemTime;
 
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use rustls::{AlertDescription, CertificateError, Error as TlsError, PeerIncompatible};
 
 /// What libraries wrap around a cause, which tells nothing about it.
 const WRAPPERS: [&str; 2] = ["error sending request", "client error ("];
@@ -46,8 +46,14 @@ fn tls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
 fn of_tls(error: &TlsError) -> String {
     let cure = match error {
         TlsError::InvalidCertificate(invalid) => of_certificate(invalid),
-        TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
-        | TlsError::PeerIncompatible(_) => Some(
+        TlsError::AlertReceived(AlertDescription::ProtocolVersion)
+        | TlsError::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => Some(
+            "the server speaks no TLS version from tls_min_version on, which cannot be below 1.2; it needs an update"
+                .into(),
+        ),
+        TlsError::AlertReceived(AlertDescription::HandshakeFailure) | TlsError::PeerIncompatible(_) => Some(
             "the server has no TLS version or cipher suite in common with tls_min_version and tls_cipher_suites".into(),
         ),
         TlsError::AlertReceived(AlertDescription::CertificateRequired) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use slog::{Logger, warn};
 
+use crate::config::boolean::is_true;
 use crate::token;
 
 /// What Ironic puts in the place of a token that it has given out already.
@@ -79,10 +80,6 @@ pub(crate) fn is_node_ident(uuid: &str) -> bool {
         && uuid.len() <= 255
         && uuid.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         && uuid.chars().any(|c| c != '.')
-}
-
-fn is_true(value: &Value) -> bool {
-    value.as_bool().unwrap_or(false)
 }
 
 fn token_answer(config: &Map<String, Value>) -> TokenAnswer {

@@ -31,6 +31,8 @@ pub struct StatsdOptions {
     pub port: u16,
     /// What all names begin with.
     pub global_prefix: Option<String>,
+    /// The node's uuid, if it is part of the names.
+    pub node_uuid: Option<String>,
     /// The name of this machine, if it is part of the names.
     pub host_name: Option<String>,
     /// True if the parts of that name come in reverse, the most general one first.
@@ -38,19 +40,20 @@ pub struct StatsdOptions {
 }
 
 impl StatsdOptions {
-    /// The options of the configuration, if its backend is statsd.
-    pub fn of(config: &Config) -> Option<Self> {
+    /// The options of the configuration, if its backend is statsd, and what they need of the node.
+    pub fn of(config: &Config, node_uuid: Option<&str>) -> Option<Self> {
         let host_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
         (config.metrics_backend() == "statsd").then(|| Self {
             host: config.statsd_host(),
             port: config.statsd_port(),
             global_prefix: config.metrics_global_prefix(),
+            node_uuid: node_uuid.filter(|_| config.metrics_prepend_uuid()).map(str::to_owned),
             host_name: config.metrics_prepend_host().then(host_name),
             reverse_host_name: config.metrics_prepend_host_reverse(),
         })
     }
 
-    /// `[global_prefix.][host.]ironic_python_agent.api.app.`
+    /// `[global_prefix.][uuid.][host.]ironic_python_agent.api.app.`
     fn prefix(&self) -> String {
         let host = self.host_name.as_deref().map(|name| {
             let mut parts: Vec<&str> = name.split('.').collect();
@@ -59,7 +62,7 @@ impl StatsdOptions {
             }
             parts.join(".")
         });
-        let parts = [self.global_prefix.clone(), host, Some(PREFIX.to_owned())];
+        let parts = [self.global_prefix.clone(), self.node_uuid.clone(), host, Some(PREFIX.to_owned())];
         let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
         parts.map(|part| format!("{part}.")).collect()
     }
@@ -129,7 +132,14 @@ mod tests {
     use crate::metrics::Requests;
 
     fn options(port: u16) -> StatsdOptions {
-        StatsdOptions { host: "localhost".into(), port, global_prefix: None, host_name: None, reverse_host_name: true }
+        StatsdOptions {
+            host: "localhost".into(),
+            port,
+            global_prefix: None,
+            node_uuid: None,
+            host_name: None,
+            reverse_host_name: true,
+        }
     }
 
     #[tokio::test]
@@ -168,13 +178,13 @@ mod tests {
     #[test]
     fn the_options_of_the_configuration_are_taken() {
         let config = Config::default();
-        assert_eq!(StatsdOptions::of(&config), None, "nothing is sent unless somebody asks for it");
+        assert_eq!(StatsdOptions::of(&config, None), None, "nothing is sent unless somebody asks for it");
         let lookup = |metrics: serde_json::Value| {
             let answer = serde_json::json!({
                 "metrics": metrics, "metrics_statsd": {"statsd_host": "stats.example", "statsd_port": 9125},
             });
             assert!(config.take_lookup(answer.as_object().unwrap()).is_empty());
-            StatsdOptions::of(&config)
+            StatsdOptions::of(&config, Some("5c6b"))
         };
         assert_eq!(lookup(serde_json::json!({"backend": "collector"})), None, "in memory they are anyway");
         let options = lookup(serde_json::json!({
@@ -182,11 +192,14 @@ mod tests {
         }));
         let host_name = Some(rustix::system::uname().nodename().to_string_lossy().into_owned());
         let (host, global_prefix) = ("stats.example".to_owned(), Some("fleet".to_owned()));
-        let expected = StatsdOptions { host, port: 9125, global_prefix, host_name, reverse_host_name: false };
+        let expected =
+            StatsdOptions { host, port: 9125, global_prefix, node_uuid: None, host_name, reverse_host_name: false };
         assert_eq!(options, Some(expected));
-        let options =
-            lookup(serde_json::json!({"backend": "statsd", "prepend_host": false, "prepend_host_reverse": null}));
+        let options = lookup(serde_json::json!({
+            "backend": "statsd", "prepend_host": false, "prepend_uuid": true, "prepend_host_reverse": null,
+        }));
         let options = options.expect("sent");
+        assert_eq!(options.node_uuid.as_deref(), Some("5c6b"));
         assert_eq!((options.host_name, options.reverse_host_name), (None, true), "null is the default");
     }
 
@@ -198,6 +211,7 @@ mod tests {
         assert_eq!(options.prefix(), "example.rack.node-1.ironic_python_agent.api.app.");
         options.reverse_host_name = false;
         options.global_prefix = Some("fleet".into());
-        assert_eq!(options.prefix(), "fleet.node-1.rack.example.ironic_python_agent.api.app.");
+        options.node_uuid = Some("5c6b".into());
+        assert_eq!(options.prefix(), "fleet.5c6b.node-1.rack.example.ironic_python_agent.api.app.");
     }
 }

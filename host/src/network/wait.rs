@@ -93,11 +93,15 @@ fn mac_of_bootif(bootif: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::ListedInterfaces;
+    use crate::testing::OneMethod;
     use slog::{Discard, o};
 
     fn log() -> Logger {
         Logger::root(Discard, o!())
+    }
+
+    fn listing(lists: impl IntoIterator<Item = Value>) -> OneMethod {
+        OneMethod::new("list_network_interfaces", lists.into_iter().map(Ok))
     }
 
     async fn seconds(work: impl Future<Output = ()>) -> u64 {
@@ -109,9 +113,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_first_mac_ends_the_wait() {
         let there = json!([{"name": "eth0", "mac_address": "aa:bb:cc:00:00:01"}]);
-        let late = ListedInterfaces::new(vec![json!([]), json!([{"name": "ib0", "mac_address": null}]), there]);
+        let late = listing([json!([]), json!([{"name": "ib0", "mac_address": null}]), there]);
         assert_eq!(seconds(for_interface(&late, &log())).await, 10);
-        let never = ListedInterfaces::new(vec![json!([])]);
+        let never = listing([json!([])]);
         assert_eq!(seconds(for_interface(&never, &log())).await, 60);
     }
 
@@ -123,14 +127,14 @@ mod tests {
         let boot = json!([eth("eth0", "aa:bb:cc:00:00:01", json!("10.0.0.5")), none[1]]);
         let timeout = Duration::from_secs(60);
         let wait = async |every: bool, bootif: Option<&str>| {
-            let managers = ListedInterfaces::new(vec![none.clone(), none.clone(), boot.clone()]);
+            let managers = listing([none.clone(), none.clone(), boot.clone()]);
             seconds(for_addresses(&managers, bootif, every, timeout, &log())).await
         };
         assert_eq!(wait(false, Some("01-AA-BB-CC-00-00-01")).await, 4);
         assert_eq!(wait(false, Some("AA:BB:CC:00:00:01")).await, 4);
         assert_eq!(wait(true, None).await, 60);
         assert_eq!(wait(false, None).await, 0, "no interface is known to wait for");
-        let managers = ListedInterfaces::new(vec![none.clone()]);
+        let managers = listing([none.clone()]);
         assert_eq!(seconds(for_addresses(&managers, None, true, Duration::ZERO, &log())).await, 0);
     }
 }

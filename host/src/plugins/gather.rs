@@ -61,7 +61,7 @@ pub(crate) fn gather(sources: Vec<Source>) -> (Vec<Vetted>, Vec<LeftOut>) {
                 for result in checked.by_ref().take(listed.names.len()) {
                     match result {
                         Ok(plugin) => vetted.push(plugin),
-                        Err(left) => left_out.push(left),
+                        Err(left) => left_out.push(*left),
                     }
                 }
             }
@@ -96,7 +96,7 @@ fn open(path: &Path) -> Result<(trust::Directory, Vec<OsString>), Refusal> {
 }
 
 /// Checks all candidates and gives the results in their order.
-fn check_all(candidates: &[Candidate<'_>]) -> Vec<Result<Vetted, LeftOut>> {
+fn check_all(candidates: &[Candidate<'_>]) -> Vec<Result<Vetted, Box<LeftOut>>> {
     let queue = Mutex::new(candidates.iter().enumerate());
     let results = Mutex::new(Vec::new());
     let work = || {
@@ -105,7 +105,7 @@ fn check_all(candidates: &[Candidate<'_>]) -> Vec<Result<Vetted, LeftOut>> {
             let Some((place, Candidate { directory, path, name, origin })) = next else { return };
             let file = PluginFile::new(text::printable(name), *origin);
             let result = vet::vet(directory, path.clone(), name, file.clone())
-                .map_err(|refusal| LeftOut::refused(file, refusal));
+                .map_err(|refusal| Box::new(LeftOut::refused(file, refusal)));
             results.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
         }
     };

@@ -34,6 +34,9 @@ pub fn child_main(args: impl IntoIterator<Item = OsString>) -> ! {
     if rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(parent) {
         exit(BAD_CALL);
     }
+    // The agent may be one of the last that the kernel kills for want of memory; what it starts is not. Without /proc the
+    // tool runs all the same.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
     // A tool that crashes must not fill the ramdisk with its memory.
     let _ = rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let error = Command::new(&program).args(args).exec();

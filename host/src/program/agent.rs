@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use slog::{Logger, info, warn};
+use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::session::{self, Served, Session};
@@ -22,6 +23,7 @@ use crate::metrics::{Statsd, StatsdOptions};
 use crate::plugins::{self, Fetching, Registry, Source};
 use crate::power::{self, ClockOptions};
 use crate::root::Root;
+use crate::systemd::Systemd;
 use crate::token;
 
 /// Runs the agent until a signal or a command ends it.
@@ -34,12 +36,17 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let mut signals = Signals::catch()?;
     info!(log, "ipa-host starts"; "version" => env!("CARGO_PKG_VERSION"), "read_only" => options.read_only);
 
+    let systemd = Systemd::of_this_process(&log);
+    let pulse = systemd.begin();
+    systemd.phase("starting").await;
+
     if !options.standalone && !extensions::is_rescued(&Root::default()) {
         // The answer may name the time server.
         tokio::select! {
             found = discovery::api(told.config(), &logging) => found?,
             name = signals.next() => {
                 info!(log, "{name} received before Ironic was found, stopping");
+                systemd.stopping(name).await;
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -49,13 +56,15 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let clock = ClockOptions::of(config);
     power::set_from_network(&clock, &runner, &log).await.map_err(|error| Failure::new(error.details()))?;
     let fetched = tokio::select! {
-        fetched = fetched(config, &log) => fetched,
+        fetched = fetched(config, &systemd, &log) => fetched,
         name = signals.next() => {
             info!(log, "{name} received before all plugins were fetched, stopping");
+            systemd.stopping(name).await;
             return Ok(ExitCode::SUCCESS);
         }
     };
     sources.extend(fetched);
+    systemd.phase("loading hardware managers").await;
     let registry = Registry::start(told.plugins(options.read_only), sources, runner.clone(), log.clone()).await;
     let registry = Arc::new(registry);
     registry.fetch_with(session::tls(config, &log));
@@ -72,19 +81,26 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     let agent = Agent::new(settings, registry.clone(), runner, logging);
     let control = control(&options, registry.clone(), &log).await;
 
-    let outcome = live(&agent, &registry, &told, &mut signals).await;
+    let outcome = live(&agent, &registry, &told, &mut signals, &systemd).await;
+    match &outcome {
+        Ok(()) => systemd.stopping("as asked to").await,
+        Err(failure) => systemd.stopping(&failure.to_string()).await,
+    }
     drop(control);
     registry.stop().await;
     info!(log, "ipa-host ends");
+    // Until here the managers may have taken their time.
+    pulse.inspect(AbortHandle::abort);
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
 /// The plugins that the options name by URL. A machine in rescue mode needs none.
-async fn fetched(config: &Arc<Config>, log: &Logger) -> Vec<Source> {
+async fn fetched(config: &Arc<Config>, systemd: &Systemd, log: &Logger) -> Vec<Source> {
     let (urls, root) = (config.plugin_urls(), Root::default());
     if urls.is_empty() || extensions::is_rescued(&root) {
         return Vec::new();
     }
+    systemd.phase("fetching plugins").await;
     let fetching = Fetching {
         tls: session::tls(config, log),
         connect: config.http_request_timeout(),
@@ -96,10 +112,18 @@ async fn fetched(config: &Arc<Config>, log: &Logger) -> Vec<Source> {
 }
 
 /// From ready managers to the end: meets Ironic, serves the API, beats.
-async fn live(agent: &Arc<Agent>, registry: &Registry, told: &Told, signals: &mut Signals) -> Result<(), Failure> {
+async fn live(
+    agent: &Arc<Agent>,
+    registry: &Registry,
+    told: &Told,
+    signals: &mut Signals,
+    systemd: &Systemd,
+) -> Result<(), Failure> {
     let (log, config) = (agent.log(), told.config());
     if extensions::is_rescued(&agent.settings().root) {
         info!(log, "the machine is in rescue mode: the API is not served; the agent stays, not to be started again");
+        systemd.phase("the machine is in rescue mode, so the API is not served").await;
+        systemd.ready().await;
         info!(log, "{} received, stopping", signals.next().await);
         return Ok(());
     }
@@ -109,6 +133,10 @@ async fn live(agent: &Arc<Agent>, registry: &Registry, told: &Told, signals: &mu
     } else {
         Some(Arc::new(Session::plan(told, log)?))
     };
+    if let Some(session) = &session {
+        systemd.phase(&session.outlook()).await;
+        systemd.ready().await;
+    }
     let before = async {
         sleep(config.hardware_initialization_delay()).await;
         match &session {
@@ -128,7 +156,7 @@ async fn live(agent: &Arc<Agent>, registry: &Registry, told: &Told, signals: &mu
         session.answers_for_the_node(meeting, registry);
     }
     // A lookup may have told where statistics go.
-    if let Some(options) = StatsdOptions::of(config) {
+    if let Some(options) = StatsdOptions::of(config, agent.node_uuid().as_deref()) {
         agent.requests().send_to(Statsd::start(options, log.clone()));
     }
     let listener = api::bind(&config.listen_host(), config.listen_port())
@@ -139,10 +167,15 @@ async fn live(agent: &Arc<Agent>, registry: &Registry, told: &Told, signals: &mu
         .map_err(|error| Failure::new(format!("the API cannot be served: {error}")))?;
     agent.mark_started();
     info!(log, "listening on {scheme}://{}", server.local_addr());
+    if let Some(vitals) = systemd.vitals() {
+        vitals.expect_acceptor(server.acceptor());
+    }
+    systemd.serves(agent).await;
+    systemd.ready().await;
     let served = Served { protocol: scheme, listener: server.local_addr(), certificate };
     let heartbeats = async {
         match (&session, &meeting) {
-            (Some(session), Some(meeting)) => session.keep_beating(agent, meeting, served).await,
+            (Some(session), Some(meeting)) => session.keep_beating(agent, meeting, served, systemd).await,
             _ => std::future::pending().await,
         }
     };
@@ -154,9 +187,13 @@ async fn live(agent: &Arc<Agent>, registry: &Registry, told: &Told, signals: &mu
             agent.stop_serving();
         }
     }
+    if let Some(vitals) = systemd.vitals() {
+        vitals.expect_nothing();
+    }
     server.stop().await;
     agent.engine().cancel_running();
     if agent.is_locked_down() {
+        systemd.refresh().await;
         tokio::select! {
             _ = agent.lockdown_tail() => {}
             name = signals.next() => info!(log, "{name} received"),

@@ -49,6 +49,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Plugins(PluginsCommand::Check(options))) => plugins::check(&options),
         Some(Command::Plugins(PluginsCommand::List(options))) => on_runtime(plugins::list(options, outer)),
         Some(Command::Explain(ExplainCommand::Method(options))) => on_runtime(explain::method(options, outer)),
+        Some(Command::Explain(ExplainCommand::RootDevice(options))) => on_runtime(explain::root_device(options, outer)),
         Some(Command::Config(options)) => on_runtime(config::run(options, outer)),
         Some(Command::Inspect(options)) => on_runtime(inspect::run(options, outer)),
         Some(Command::Inventory(options)) => on_runtime(inventory::run(options, outer)),

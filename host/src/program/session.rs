@@ -22,8 +22,11 @@ use crate::ironic::{
 use crate::managers::CallContext;
 use crate::network::{self, Advertise, callback_url};
 use crate::plugins::Registry;
+use crate::systemd::Systemd;
 use crate::tls::{ClientOptions, client_config};
 
+/// The next heartbeat is tried after a time of Ironic's at most. After as many of them without one, nobody beats.
+const SILENCE: u32 = 2;
 /// Wait before the address to advertise is looked for once more.
 const ADDRESS_PAUSE: Duration = Duration::from_secs(10);
 
@@ -53,6 +56,14 @@ pub(super) struct Served {
 struct Question {
     subject: Subject,
     inventory: Value,
+}
+
+/// What came of an inspection, if there was one.
+#[derive(Debug, Default)]
+struct Inspected {
+    /// The node, if Ironic told.
+    node_uuid: Option<String>,
+    failure: Option<String>,
 }
 
 /// What came of meeting Ironic.
@@ -100,7 +111,7 @@ impl Session {
     pub(super) async fn begin(&self, agent: &Arc<Agent>) -> Result<Option<Meeting>, Failure> {
         let log = agent.log();
         network::for_interface(agent.managers(), log).await;
-        let node_uuid = self.inspect(agent).await?;
+        let inspected = self.inspect(agent).await?;
         if self.ironic.client().urls().is_empty() {
             if self.inspection.is_some() {
                 info!(log, "no Ironic API URL is known, so there is no lookup and no heartbeat after the inspection");
@@ -114,9 +125,14 @@ impl Session {
             return Ok(None);
         }
         let inventory = inventory(agent).await;
-        let subject = Subject::of_inventory(&inventory, node_uuid);
+        let subject = Subject::of_inventory(&inventory, inspected.node_uuid);
         let held = agent.token().is_some();
-        let found = self.ironic.lookup(&subject, &inventory, self.pace, held).await.map_err(Failure::new)?;
+        let found = self.ironic.lookup(&subject, &inventory, self.pace, held).await;
+        let found = found.map_err(|why| match inspected.failure {
+            // Without it Ironic does not know the machine, perhaps.
+            Some(before) => Failure::new(format!("{why}; the inspection before it has failed: {before}")),
+            None => Failure::new(why),
+        })?;
         accept(agent, &self.config, &found).await;
         if self.ironic.is_old_by_order() && agent.token().is_none() {
             warn!(
@@ -132,6 +148,17 @@ impl Session {
         let inventory = if self.ironic.asks_with_inventory() { inventory } else { Value::Null };
         let question = Question { subject, inventory };
         Ok(Some(Meeting { found, host: self.address(agent).await?, api_version, question }))
+    }
+
+    /// What the agent does until its API is served, for the operator.
+    pub(super) fn outlook(&self) -> String {
+        let urls: Vec<String> = self.ironic.client().urls().iter().map(ToString::to_string).collect();
+        match (urls.is_empty(), self.inspection.is_some()) {
+            (false, false) => format!("looking the node up at {}", urls.join(", ")),
+            (false, true) => format!("inspecting, then looking the node up at {}", urls.join(", ")),
+            (true, true) => "inspecting; no Ironic API URL is known".to_owned(),
+            (true, false) => "no Ironic is known".to_owned(),
+        }
     }
 
     /// Lets the managers have the node looked up again, by the client that found it, so that they see what was changed
@@ -170,20 +197,26 @@ impl Session {
         }
     }
 
-    async fn inspect(&self, agent: &Arc<Agent>) -> Result<Option<String>, Failure> {
-        let Some(inspection) = self.inspection.settle(agent.logging()).await? else { return Ok(None) };
+    async fn inspect(&self, agent: &Arc<Agent>) -> Result<Inspected, Failure> {
+        let Some(inspection) = self.inspection.settle(agent.logging()).await? else { return Ok(Inspected::default()) };
         match inspection.run(agent, self.ironic.client()).await {
-            Ok(uuid) => Ok(uuid),
+            Ok(node_uuid) => Ok(Inspected { node_uuid, failure: None }),
             Err(InspectError::Failed(why)) => {
-                error!(agent.log(), "inspection failed, going on without"; "error" => why);
-                Ok(None)
+                error!(agent.log(), "inspection failed, going on without"; "error" => &why);
+                Ok(Inspected { node_uuid: None, failure: Some(why) })
             }
             Err(InspectError::Unreachable(why)) => Err(Failure::new(why)),
         }
     }
 
     /// Announces the agent for as long as it serves.
-    pub(super) async fn keep_beating(&self, agent: &Agent, meeting: &Meeting, served: Served) -> Infallible {
+    pub(super) async fn keep_beating(
+        &self,
+        agent: &Agent,
+        meeting: &Meeting,
+        served: Served,
+        systemd: &Systemd,
+    ) -> Infallible {
         let (log, found) = (agent.log(), &meeting.found);
         let port = match self.config.origin("advertise_port") {
             Origin::Default => served.listener.port(),
@@ -204,6 +237,10 @@ impl Session {
             let (token, time) = (agent.token(), SystemTime::now());
             let beat = self.ironic.beat(&announcement, token.as_deref()).await;
             agent.note_heartbeat(Heartbeat { time, answer: beat.to_string() });
+            if let Some(vitals) = systemd.vitals() {
+                vitals.heartbeat_tried(found.heartbeat_timeout.saturating_mul(SILENCE));
+            }
+            systemd.refresh().await;
             beat
         };
         keep_beating(found.heartbeat_timeout, log, || agent.heartbeat_forced(), beat).await

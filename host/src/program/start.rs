@@ -157,16 +157,22 @@ async fn take_media(
     sources: &mut Sources,
     wanted: Media,
 ) -> Result<(), VirtualMediaError> {
-    if wanted != Media::Ignored && vmedia::is_booted_from(&sources.kernel) {
-        sources.media = media.parameters().await?;
-        if wanted == Media::Taken {
-            media.copy_configuration().await?;
-        }
-    }
+    let read = match wanted {
+        Media::Ignored => return Ok(()),
+        _ if !vmedia::is_booted_from(&sources.kernel) => Ok(()),
+        Media::Read => media.parameters().await.map(|parameters| sources.media = parameters),
+        Media::Taken => take_all(media, sources).await,
+    };
     if wanted == Media::Taken {
+        // Whatever came of it: a medium that stays mounted cannot be ejected, and locks its device.
         media.release().await;
     }
-    Ok(())
+    read
+}
+
+async fn take_all(media: &mut VirtualMedia<'_>, sources: &mut Sources) -> Result<(), VirtualMediaError> {
+    sources.media = media.parameters().await?;
+    media.copy_configuration().await
 }
 
 /// The thread that starts every process.

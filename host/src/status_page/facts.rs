@@ -1,9 +1,10 @@
 //! What the page says, gathered at one moment.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::agent::{Agent, Heartbeat};
-use crate::commands::Status;
+use crate::commands::{Command, Status};
 use crate::log::mask_secrets;
 use crate::managers::Progress;
 use crate::plugins;
@@ -67,15 +68,15 @@ pub(super) struct Past {
 impl Facts {
     pub(super) fn gather(agent: &Agent, scheme: &str) -> Self {
         let all = agent.engine().history().all();
-        let past = |command: &std::sync::Arc<crate::commands::Command>| Past {
-            name: command.name().to_owned(),
+        let past = |command: &Arc<Command>| Past {
+            name: name(command),
             status: command.status(),
             started_at: command.started_at(),
             elapsed: command.elapsed(),
             error: command.error().map(|error| harmless(&error)),
         };
         let running = all.last().filter(|last| last.is_running()).map(|last| Running {
-            name: last.name().to_owned(),
+            name: name(last),
             elapsed: last.elapsed(),
             progress: last.call().progress(),
         });
@@ -112,6 +113,14 @@ impl Facts {
                 .map(|line| harmless(without_result(line)))
                 .collect(),
         }
+    }
+}
+
+/// What a command is called, and the step that it performs.
+fn name(command: &Command) -> String {
+    match command.step() {
+        Some(step) => format!("{}: {step}", command.name()),
+        None => command.name().to_owned(),
     }
 }
 

@@ -111,7 +111,7 @@ fn managers(page: &mut String, plugins: Option<&plugins::Status>) -> fmt::Result
             cell(page, "Manager", format_args!("{} ({})", row.name, row.file))?;
             cell(page, "Version", &row.version)?;
             cell(page, "Support", row.support)?;
-            cell(page, "Memory", Kib(row.pss_kib))?;
+            cell(page, "Memory", Memory(row.pss_kib))?;
             let reason = row.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
             writeln!(
                 page,
@@ -222,13 +222,14 @@ impl Display for Took {
     }
 }
 
-/// Memory, if it is known.
-struct Kib(Option<u64>);
+/// Memory, if it is known, in KiB.
+struct Memory(Option<u64>);
 
-impl Display for Kib {
+impl Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(kib) => write!(f, "{kib} KiB"),
+            Some(kib @ ..1024) => write!(f, "{kib} KiB"),
+            Some(kib) => write!(f, "{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024),
             None => f.write_str("-"),
         }
     }
@@ -244,6 +245,13 @@ mod tests {
             [(0.25, "250 ms"), (59.9, "59 s"), (61.0, "1 min 1 s"), (7384.0, "2 h 3 min"), (90_000.0, "1 d 1 h")]
         {
             assert_eq!(Took(Duration::from_secs_f64(seconds)).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn memory_has_a_unit_that_suits_it() {
+        for (kib, text) in [(None, "-"), (Some(1023), "1023 KiB"), (Some(1024), "1.0 MiB"), (Some(7267), "7.0 MiB")] {
+            assert_eq!(Memory(kib).to_string(), text);
         }
     }
 

@@ -59,7 +59,7 @@ async fn the_page_says_who_what_and_how() {
         "1 min 1 s ago, ",
         ": 202 Accepted",
         "<dd>https</dd>",
-        "<strong>execute_clean_step</strong> for ",
+        "<strong>execute_clean_step: acme_block</strong> for ",
         "<progress max=\"100\" value=\"40\">40 %</progress>",
         "40 %: waiting",
         "acme (libacme.so)",
@@ -111,11 +111,11 @@ async fn hostile_text_stays_text_wherever_it_comes_from() {
     let history = agent.engine().history();
     let error = ipa_plugin_api::error::HwError::cleaning(EVIL);
     history.record(Arc::new(Command::finished(EVIL, Begin::now(), Err(error))));
-    let running = Arc::new(Command::running(EVIL, crate::managers::CallContext::new()));
+    let running = Arc::new(Command::running(EVIL, crate::managers::CallContext::new()).performing(Some(EVIL)));
     running.call().report(1, EVIL);
     history.record(running);
     let page = render(&agent, EVIL);
-    assert_eq!(page.matches("&lt;script&gt;").count(), 19, "{page}");
+    assert_eq!(page.matches("&lt;script&gt;").count(), 21, "{page}");
     assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{202e}'), "{page}");
     assert_eq!(page.matches("</pre>").count(), 1);
     // Between tags there are no others than ours.

@@ -160,8 +160,7 @@ impl<'a> VirtualMedia<'a> {
             if !Mounts::read(self.root).has(&Path::new("/").join(FOREIGN_MOUNT_POINT)) {
                 return;
             }
-            if let Err(error) = self.mounter.unmount(&directory).await {
-                self.notes.push(format!("{} stays mounted: {error}", directory.display()));
+            if !self.unmount(&directory).await {
                 return;
             }
             self.notes.push(format!("unmounted {}", directory.display()));
@@ -252,14 +251,15 @@ impl<'a> VirtualMedia<'a> {
         result
     }
 
-    async fn unmount(&mut self, directory: &Path) {
+    async fn unmount(&mut self, directory: &Path) -> bool {
         for attempt in 1..=UNMOUNT_ATTEMPTS {
             match self.mounter.unmount(directory).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(_) if attempt < UNMOUNT_ATTEMPTS => sleep(UNMOUNT_PAUSE).await,
                 Err(error) => self.notes.push(format!("{} stays mounted: {error}", directory.display())),
             }
         }
+        false
     }
 }
 

@@ -38,7 +38,15 @@ impl Mounter for Runner {
 
 /// The mounts of this process.
 #[derive(Debug, Default)]
-pub(super) struct Mounts(Vec<(String, PathBuf)>);
+pub(super) struct Mounts(Vec<Mount>);
+
+#[derive(Debug)]
+struct Mount {
+    number: String,
+    /// False if it shows a directory of the device, not all of it.
+    whole: bool,
+    target: PathBuf,
+}
 
 impl Mounts {
     /// Reads them; there are none if they cannot be read.
@@ -55,19 +63,19 @@ impl Mounts {
         let mounts = text.lines().filter_map(|line| {
             let mut words = line.split(' ').skip(2);
             let (number, within, target) = (words.next()?, words.next()?, words.next()?);
-            (within == "/").then(|| (number.to_owned(), PathBuf::from(unescape(target))))
+            Some(Mount { number: number.to_owned(), whole: within == "/", target: PathBuf::from(unescape(target)) })
         });
         Self(mounts.collect())
     }
 
-    /// Where a device is mounted, by its number.
+    /// Where all of a device is mounted, by its number.
     pub(super) fn of_device(&self, number: &str) -> Option<&Path> {
-        self.0.iter().find(|(mounted, _)| mounted == number).map(|(_, target)| target.as_path())
+        self.0.iter().find(|mount| mount.whole && mount.number == number).map(|mount| mount.target.as_path())
     }
 
     /// True if something is mounted on a directory.
     pub(super) fn has(&self, directory: &Path) -> bool {
-        self.0.iter().any(|(_, target)| target == directory)
+        self.0.iter().any(|mount| mount.target == directory)
     }
 }
 
@@ -94,6 +102,8 @@ mod tests {
         );
         assert_eq!(mounts.of_device("11:0"), Some(Path::new("/mnt/my config")));
         assert_eq!(mounts.of_device("8:0"), None);
-        assert!(mounts.has(Path::new("/proc")) && !mounts.has(Path::new("/mnt/config")));
+        assert!(
+            mounts.has(Path::new("/proc")) && mounts.has(Path::new("/bind")) && !mounts.has(Path::new("/mnt/config"))
+        );
     }
 }

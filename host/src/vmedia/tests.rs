@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::process::{CommandLine, Runner, Spawner};
@@ -72,11 +73,19 @@ struct Fake {
     mounted: Mutex<BTreeSet<PathBuf>>,
     log: Mutex<Vec<String>>,
     fails: bool,
+    /// How many times a medium is busy when it is to be unmounted.
+    busy: AtomicU32,
 }
 
 impl Fake {
     fn with(media: &Path) -> Self {
-        Self { media: media.to_owned(), mounted: Mutex::default(), log: Mutex::default(), fails: false }
+        Self {
+            media: media.to_owned(),
+            mounted: Mutex::default(),
+            log: Mutex::default(),
+            fails: false,
+            busy: AtomicU32::new(0),
+        }
     }
 
     fn log(&self) -> Vec<String> {
@@ -98,8 +107,7 @@ impl Mounter for Fake {
         self.note("mount", device);
         Box::pin(async move {
             if self.fails {
-                let command = CommandLine(vec!["mount".to_owned(), device.display().to_string()]);
-                return Err(ProcessError::Io { command, what: "start it", source: io::Error::other("no medium") });
+                return Err(failed("mount", device, "no medium"));
             }
             std::fs::remove_dir(directory).and_then(|()| symlink(&self.media, directory)).expect("an empty directory");
             self.mounted.lock().expect("no panics").insert(directory.to_owned());
@@ -110,12 +118,21 @@ impl Mounter for Fake {
     fn unmount<'a>(&'a self, directory: &'a Path) -> crate::managers::BoxFuture<'a, Result<(), ProcessError>> {
         self.note("unmount", directory);
         Box::pin(async move {
+            if self.busy.load(Ordering::Relaxed) > 0 {
+                self.busy.fetch_sub(1, Ordering::Relaxed);
+                return Err(failed("umount", directory, "busy"));
+            }
             if self.mounted.lock().expect("no panics").remove(directory) {
                 std::fs::remove_file(directory).and_then(|()| std::fs::create_dir(directory)).expect("ours");
             }
             Ok(())
         })
     }
+}
+
+fn failed(program: &str, path: &Path, why: &str) -> ProcessError {
+    let command = CommandLine(vec![program.to_owned(), path.display().to_string()]);
+    ProcessError::Io { command, what: "start it", source: io::Error::other(why.to_owned()) }
 }
 
 #[test]
@@ -273,6 +290,24 @@ async fn a_medium_that_is_mounted_already_is_read_there() {
     // The list of mounts does not change here, as if one was mounted over the other again and again.
     media.release().await;
     assert_eq!(fake.log(), vec!["unmount config"; MOST_FOREIGN_MOUNTS]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_medium_gets_further_chances_to_be_unmounted() {
+    let machine = Machine::new();
+    machine.drive(&Drive { label: "config-2", ..CD });
+    machine.write("cd/etc/ironic-python-agent.d/a.conf", "a");
+    let fake = Fake { busy: AtomicU32::new(UNMOUNT_ATTEMPTS - 1), ..Fake::with(&machine.root().join("cd")) };
+    let mut media = VirtualMedia::new(machine.root(), &fake);
+    media.copy_configuration().await.expect("copied");
+    assert_eq!(fake.log(), ["mount sr0", "unmount media-sr0", "unmount media-sr0", "unmount media-sr0"]);
+
+    machine.write("proc/self/mountinfo", "41 27 11:0 /openstack /mnt/config ro - iso9660 /dev/sr0 ro\n");
+    fake.busy.store(u32::MAX, Ordering::Relaxed);
+    media.release().await;
+    assert_eq!(fake.log()[4..], ["unmount config", "unmount config", "unmount config"]);
+    let last = media.into_notes().pop().unwrap_or_default();
+    assert!(last.contains("mnt/config stays mounted: ") && last.contains("busy"), "{last}");
 }
 
 /// A real file system behind a loop device, mounted by the real program.

@@ -44,6 +44,8 @@ pub struct FakeHost {
     refreshed: Option<Value>,
     is_refreshed: AtomicBool,
     answers: HashMap<String, HwResult<Value>>,
+    /// By method, the argument that comes back.
+    echoes: HashMap<String, String>,
     pages: HashMap<String, Page>,
     outputs: HashMap<Vec<String>, CommandOutput>,
     cancelled: AtomicBool,
@@ -106,6 +108,13 @@ impl FakeHost {
         self
     }
 
+    /// Has `dispatch` and `call_next` answer a method with one of its arguments, as a filter that lets everything through.
+    #[must_use]
+    pub fn echo(mut self, method: &str, argument: &str) -> Self {
+        self.echoes.insert(method.to_owned(), argument.to_owned());
+        self
+    }
+
     /// Sets what a program prints and how it ends. Others cannot be started.
     #[must_use]
     pub fn command(mut self, argv: &[&str], output: CommandOutput) -> Self {
@@ -162,6 +171,9 @@ impl FakeHost {
         match service {
             "dispatch" | "call_next" => {
                 let method = text("method");
+                if let Some(argument) = self.echoes.get(&method) {
+                    return Ok(args["args"][argument].clone());
+                }
                 self.answers.get(&method).cloned().unwrap_or_else(|| Err(HwError::absent(&method)))
             }
             "dispatch_all" => {

@@ -4,14 +4,18 @@
 //! * [`manager`]: the manager itself, which answers the host; thin.
 //! * [`certificate`]: the certificate that the agent serves its API with.
 //! * [`full_sync`]: what is in memory goes to the disks.
+//! * [`hints`]: which disks an operator means.
 //! * [`inventory`]: the hardware, read natively from sysfs, SMBIOS and netlink.
 //! * [`logs`]: the state of the machine, for a collection of logs.
+//! * [`root_device`]: the disk that an image is written to.
 //! * [`root`] and [`tools`]: the two doors to the machine, files and external programs, so that tests can stand in.
 
 pub mod certificate;
 pub mod full_sync;
+pub mod hints;
 pub mod inventory;
 pub mod logs;
 pub mod manager;
 pub mod root;
+pub mod root_device;
 pub mod tools;

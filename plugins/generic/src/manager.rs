@@ -7,9 +7,11 @@ use ipa_plugin_api::prelude::*;
 
 use crate::certificate::{self, Choice};
 use crate::full_sync;
+use crate::hints::Candidate;
 use crate::inventory::Collector;
 use crate::logs;
 use crate::root::Root;
+use crate::root_device::{self, Explanation, SkipList};
 use crate::tools::{ToolError, ToolOutput, Tools};
 
 /// Kernel modules that let the ramdisk talk to a BMC.
@@ -103,6 +105,47 @@ impl HardwareManager for GenericHardwareManager {
         })
     }
 
+    fn list_block_devices_check_skip_list(
+        &self,
+        cx: &Cx<'_>,
+        node: &Value,
+        include_partitions: bool,
+    ) -> HwResult<Vec<BlockDevice>> {
+        let disks = self.candidates(cx, include_partitions)?;
+        Ok(leave_alone(cx, disks, node)?.into_iter().map(|disk| disk.device).collect())
+    }
+
+    fn get_skip_list_from_node_for_disks(
+        &self,
+        cx: &Cx<'_>,
+        node: &Value,
+        block_devices: Option<Vec<BlockDevice>>,
+    ) -> HwResult<Vec<String>> {
+        let disks = match block_devices {
+            Some(devices) => root_device::candidates(devices, &self.collector.disks(true)?),
+            None => self.candidates(cx, false)?,
+        };
+        Ok(SkipList::of(node)?.skipped(&disks)?.into_keys().collect())
+    }
+
+    fn get_skip_list_from_node_for_raids(&self, _cx: &Cx<'_>, node: &Value) -> HwResult<Vec<String>> {
+        Ok(SkipList::of(node)?.volumes)
+    }
+
+    fn get_os_install_device(&self, cx: &Cx<'_>, permit_refresh: bool) -> HwResult<String> {
+        let node = cx.node_for_root_device(permit_refresh)?;
+        let disks = self.candidates(cx, false)?;
+        let disks = match &node {
+            Some(node) => leave_alone(cx, disks, node)?,
+            None => disks,
+        };
+        let hints = node.as_ref().and_then(root_device::hints_of);
+        let name = root_device::choose(&disks, hints)?.device.name.clone();
+        let told = hints.map_or_else(|| "none".to_owned(), Value::to_string);
+        cx.log(Level::Info, "root device chosen", &[("device", &name), ("hints", &told)]);
+        Ok(name)
+    }
+
     fn get_bmc_address(&self, cx: &Cx<'_>) -> HwResult<Option<String>> {
         Ok(self.collector.bmc_address(&HostTools(cx)))
     }
@@ -167,7 +210,29 @@ impl HardwareManager for GenericHardwareManager {
     }
 }
 
+/// Arguments of `explain_root_device`.
+#[derive(Debug, serde::Deserialize)]
+struct ExplainRootDevice {
+    /// The node to explain the choice for; the one that is known by default.
+    #[serde(default)]
+    node: Option<Value>,
+}
+
 impl GenericHardwareManager {
+    /// Says of each disk why it is the root device or not.
+    fn explain_root_device(&self, cx: &Cx<'_>, args: ExplainRootDevice) -> HwResult<Explanation> {
+        let node = match args.node {
+            Some(node) => node,
+            None => cx.node()?.unwrap_or_default(),
+        };
+        root_device::explain(&self.candidates(cx, false)?, &node)
+    }
+
+    fn candidates(&self, cx: &Cx<'_>, include_partitions: bool) -> HwResult<Vec<Candidate>> {
+        let listed = self.list_block_devices(cx, include_partitions)?;
+        Ok(root_device::candidates(listed, &self.collector.disks(include_partitions)?))
+    }
+
     fn bmc(&self, cx: &Cx<'_>) -> HwResult<Bmc> {
         if let Some(bmc) = self.remembered_bmc().clone() {
             return Ok(bmc);
@@ -185,6 +250,28 @@ impl GenericHardwareManager {
     fn remembered_bmc(&self) -> std::sync::MutexGuard<'_, Option<Bmc>> {
         self.bmc.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The disks without those that the node's skip list has.
+///
+/// # Errors
+/// The list is wrong, or it keeps a RAID volume that one of the disks may be: which one is not known here.
+fn leave_alone(cx: &Cx<'_>, mut disks: Vec<Candidate>, node: &Value) -> HwResult<Vec<Candidate>> {
+    let list = SkipList::of(node)?;
+    let array = disks.iter().find(|disk| disk.device.name.starts_with("/dev/md"));
+    if let (Some(array), false) = (array, list.volumes.is_empty()) {
+        return Err(HwError::block_device(format!(
+            "skip_block_devices of the node keeps the RAID volumes {}, and {} may be one of them: this agent cannot tell \
+             yet; name the array's device in a hint instead",
+            list.volumes.join(", "),
+            array.device.name
+        )));
+    }
+    for (name, hints) in list.skipped(&disks)? {
+        cx.log(Level::Warning, "the disk is left alone", &[("device", &name), ("skip_block_devices", &hints)]);
+        disks.retain(|disk| disk.device.name != name);
+    }
+    Ok(disks)
 }
 
 /// Waits for udev to be done with the devices that have just come, since its database describes the disks.
@@ -237,7 +324,9 @@ export_manager! {
     tools = ["blockdev", "ipmitool", "modprobe", "sync", "udevadm"],
     methods {
         initialize, list_network_interfaces, get_interface_info, get_ipv4_addr, get_cpus, get_memory,
-        list_block_devices, get_bmc_address, get_bmc_v6address, get_bmc_mac, get_boot_info, get_system_vendor_info,
+        list_block_devices, list_block_devices_check_skip_list, get_skip_list_from_node_for_disks,
+        get_skip_list_from_node_for_raids, get_os_install_device,
+        explain_root_device => GenericHardwareManager::explain_root_device, get_bmc_address, get_bmc_v6address, get_bmc_mac, get_boot_info, get_system_vendor_info,
         get_usb_devices, list_hardware_info, generate_tls_certificate, collect_system_logs, full_sync, filter_device,
     }
 }
@@ -381,6 +470,76 @@ mod tests {
         assert_eq!((&inventory["bmc_address"], &inventory["bmc_v6address"]), (&Value::Null, &Value::Null));
         assert!(inventory.get("bmc_mac").is_none(), "{inventory}");
         assert_eq!(asked_of_the_bmc(&host), 0);
+    }
+
+    /// A machine with these disks, in GiB, and what comes out of the filter as it goes in.
+    fn disks(sizes: &[(&str, u64)], node: Option<Value>, method: &str, args: Value) -> HwResult<Value> {
+        let tree = Tree::new();
+        for (minor, (name, gib)) in sizes.iter().enumerate() {
+            let sectors = (gib << 30) / 512;
+            tree.file(&format!("sys/block/{name}/dev"), format!("254:{minor}\n"))
+                .file(&format!("sys/block/{name}/size"), format!("{sectors}\n"));
+        }
+        let host = FakeHost::new().echo("filter_device", "device");
+        let host = match node {
+            Some(node) => host.node(node),
+            None => host,
+        };
+        Bench::of(on(&tree), &host).call(method, args)
+    }
+
+    const DISKS: [(&str, u64); 4] = [("vda", 20), ("vdb", 10), ("vdc", 30), ("vdd", 1)];
+
+    #[test]
+    fn the_root_device_is_the_nodes_choice() {
+        let chosen = |node: Option<Value>| disks(&DISKS, node, "get_os_install_device", json!({}));
+        assert_eq!(chosen(None).expect("chosen"), "/dev/vdb");
+        assert_eq!(chosen(Some(json!({"uuid": "u"}))).expect("chosen"), "/dev/vdb");
+        let hinted = json!({"properties": {"root_device": {"size": "> 15"}}});
+        assert_eq!(chosen(Some(hinted)).expect("chosen"), "/dev/vda");
+        let skipping = json!({"properties": {"skip_block_devices": [{"name": "/dev/vdb"}, {"name": "<in> vda"}]}});
+        assert_eq!(chosen(Some(skipping)).expect("chosen"), "/dev/vdc");
+        for (node, says) in [
+            (json!({"instance_info": {"root_device": {"name": "/dev/sda"}}}), "the disks are /dev/vda, /dev/vdb"),
+            (json!({"instance_info": {"root_device": {"size": "large"}}}), "is not an integer value"),
+            (json!({"properties": {"skip_block_devices": [{"size": "> 1"}, {"name": "/dev/vdd"}]}}), "smaller than"),
+            (json!({"properties": {"skip_block_devices": [{"size": ""}]}}), "skip_block_devices of the node has"),
+        ] {
+            let error = chosen(Some(node)).expect_err("none");
+            // Only what may still come is waited for.
+            let class = if says.contains("skip_block_devices") { "ValueError" } else { "DeviceNotFound" };
+            assert_eq!(error.class(), class);
+            assert!(error.details().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_node_wants_kept_is_not_listed() {
+        let node = json!({"properties": {"skip_block_devices": [{"size": "< 15"}, {"volume_name": "root"}]}});
+        let listed =
+            |sizes: &[(&str, u64)]| disks(sizes, None, "list_block_devices_check_skip_list", json!({"node": node}));
+        let names: Vec<Value> = listed(&DISKS)
+            .expect("listed")
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|disk| disk["name"].clone())
+            .collect();
+        assert_eq!(names, ["/dev/vda", "/dev/vdc"]);
+        let skipped = disks(&DISKS, None, "get_skip_list_from_node_for_disks", json!({"node": node}));
+        assert_eq!(skipped.expect("told"), json!(["/dev/vdb", "/dev/vdd"]));
+        let volumes = disks(&DISKS, None, "get_skip_list_from_node_for_raids", json!({"node": node}));
+        assert_eq!(volumes.expect("told"), json!(["root"]));
+    }
+
+    #[test]
+    fn the_choice_is_explained() {
+        let node = json!({"instance_info": {"root_device": {"size": "> 15"}}});
+        let told = disks(&DISKS, None, "explain_root_device", json!({"node": node})).expect("explained");
+        assert_eq!(told["root_device"], "/dev/vda");
+        assert_eq!(told["disks"][1]["verdict"], "does not match the hint size");
+        let told = disks(&DISKS, None, "explain_root_device", json!({})).expect("explained");
+        assert_eq!(told["root_device"], "/dev/vdb");
     }
 
     #[test]

@@ -240,3 +240,18 @@ fn without_ipv6_the_agent_listens_on_ipv4() {
     assert_eq!(sources.resolve().expect("valid").0.listen_host(), "0.0.0.0");
     assert_eq!(Sources::default().resolve().expect("valid").0.listen_host(), "::");
 }
+
+#[test]
+fn the_wait_for_an_address_has_a_kernel_word_of_another_name() {
+    let kernel = kernel_line::parse("ipa-ip-lookup-attempts=3 ipa-ip-lookup-timeout=7 ipa-ip-lookup-sleep=9");
+    let sources = Sources {
+        flags: Vec::new(),
+        environment: BTreeMap::new(),
+        files: Files::read(&[]).expect("none"),
+        media: BTreeMap::new(),
+        kernel,
+        without_ipv6: false,
+    };
+    let (config, _) = sources.resolve().expect("valid");
+    assert_eq!((config.ip_lookup_attempts(), config.ip_lookup_sleep()), (3, Duration::from_secs(7)));
+}

@@ -38,13 +38,13 @@ impl Key {
     /// # Errors
     /// It cannot be read, or is no key.
     pub(crate) fn read(path: &Path) -> Result<Self, Refusal> {
-        let file = File::open(path).map_err(unreadable)?;
+        let file = File::open(path).map_err(|error| unreadable(&error))?;
         Self::from(&file, printable(path.as_os_str()))
     }
 
     fn from(file: &File, name: String) -> Result<Self, Refusal> {
         let mut text = String::new();
-        file.take(FILE_LIMIT).read_to_string(&mut text).map_err(unreadable)?;
+        file.take(FILE_LIMIT).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
         let no_key = || Refusal::new("it is no minisign public key", "copy the .pub file of the key pair there");
         let key = PublicKey::decode(&text).map_err(|_| no_key())?;
         let id = text.lines().nth(1).and_then(id_of).ok_or_else(no_key)?;
@@ -75,7 +75,7 @@ impl Keys {
     fn read_all(&mut self, path: &Path) -> Result<(), Refusal> {
         let names = match names(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            names => names.map_err(unreadable)?,
+            names => names.map_err(|error| unreadable(&error))?,
         };
         let directory = trust::open_directory(path)?;
         for name in names {
@@ -107,7 +107,7 @@ pub(crate) fn id_of(line: &str) -> Option<String> {
     Some(format!("{:016X}", u64::from_le_bytes(id)))
 }
 
-fn unreadable(error: io::Error) -> Refusal {
+fn unreadable(error: &io::Error) -> Refusal {
     Refusal::new(format!("it cannot be read: {error}"), "make it a readable file of root's")
 }
 

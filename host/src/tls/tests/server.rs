@@ -64,7 +64,6 @@ async fn a_key_of_another_certificate_is_refused() {
 }
 
 mod automatic_tls {
-    use std::collections::BTreeMap;
     use std::net::{IpAddr, Ipv4Addr};
 
     use ipa_plugin_api::error::HwResult;
@@ -72,42 +71,15 @@ mod automatic_tls {
 
     use super::*;
     use crate::errors;
-    use crate::managers::{Answer, BoxFuture, CallContext, Managers};
+    use crate::testing::OneMethod;
     use crate::tls::auto;
 
-    /// A manager that answers what the generic one would, or something wrong.
-    struct Maker(HwResult<Value>);
-
-    impl Managers for Maker {
-        fn dispatch<'a>(&'a self, _: &'a CallContext, method: &'a str, args: Value) -> BoxFuture<'a, HwResult<Value>> {
-            assert_eq!((method, args), ("generate_tls_certificate", json!({"ip_address": "127.0.0.1"})));
-            Box::pin(async { self.0.clone() })
-        }
-
-        fn dispatch_all<'a>(
-            &'a self,
-            _: &'a CallContext,
-            method: &'a str,
-            _: Value,
-        ) -> BoxFuture<'a, HwResult<Vec<Answer>>> {
-            Box::pin(async move { Err(errors::method_not_found(method)) })
-        }
-
-        fn versions(&self) -> BTreeMap<String, String> {
-            BTreeMap::new()
-        }
-
-        fn cache_node<'a>(&'a self, _: Value) -> BoxFuture<'a, ()> {
-            Box::pin(async {})
-        }
-
-        fn describe(&self) -> Value {
-            Value::Null
-        }
-    }
-
+    /// What the agent makes of a manager that answers what the generic one would, or something wrong.
     async fn make(answer: HwResult<Value>) -> HwResult<auto::AutoTls> {
-        auto::make(&Maker(answer), IpAddr::V4(Ipv4Addr::LOCALHOST), &Protocol::default()).await
+        let manager = OneMethod::new("generate_tls_certificate", [answer]);
+        let made = auto::make(&manager, IpAddr::V4(Ipv4Addr::LOCALHOST), &Protocol::default()).await;
+        assert_eq!(*manager.asked.lock().unwrap(), [json!({"ip_address": "127.0.0.1"})]);
+        made
     }
 
     fn told(pair: &Pair) -> Value {
