@@ -17,7 +17,7 @@ use crate::feed::Missed;
 use crate::process::Process;
 use crate::qmp::Qmp;
 
-/// The emulator of this architecture's package.
+/// The emulator. Ramdisks are built for x86_64 first.
 const QEMU: &str = "qemu-system-x86_64";
 /// Longest time until QEMU has connected its sockets.
 const CONNECTED: Duration = Duration::from_secs(30);
