@@ -7,6 +7,7 @@
 
 pub mod arch;
 pub mod compress;
+pub mod coreos;
 pub mod cpio;
 pub mod deb;
 pub mod debian;

@@ -11,8 +11,9 @@
 //! * [`web`] gives away files over TLS.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
+//! * [`container`] boots a Debian with systemd for what is installed from packages, [`debian_tree`] has Debian file
+//!   systems with the agent in them.
 //! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU, and [`power_button`] has Ironic do so.
-//! * [`container`] boots a Debian with systemd for what is installed from packages.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -25,6 +26,7 @@ pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod container;
+pub mod debian_tree;
 pub mod fake_ironic;
 pub mod host;
 pub mod machine;

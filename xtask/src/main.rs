@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod coreos;
 mod deb;
 mod host;
 mod http;
@@ -31,6 +32,8 @@ enum Command {
     Test(test::Options),
     /// Builds the Debian packages into target/packages.
     Deb,
+    /// Makes the agent's file system and Ignition configuration for Fedora CoreOS, in target/coreos.
+    Coreos(coreos::Options),
     /// Writes the totals of tests/parity.toml into README.md.
     Parity,
     /// Measures the agent beside the Python agent.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Deb => deb::run(),
+        Command::Coreos(options) => coreos::run(&options),
         Command::Parity => parity::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Load(options) => load::run(&options),

