@@ -27,6 +27,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Outcome {
     let mut steps = Steps::new();
     steps.step("tools", "cargo xtask test", || tools::ensure(tools::FOR_TESTS))?;
+    steps.step("virtual machines", "cargo xtask test", tools::ensure_qemu)?;
     steps.step("python agent", "cargo xtask test", || tools::UPSTREAM.ensure())?;
     steps.step("ironic", "cargo xtask test", || tools::IRONIC.ensure())?;
     steps.step("diskimage-builder", "cargo xtask test", || tools::DIB.ensure())?;
