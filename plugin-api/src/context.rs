@@ -96,6 +96,13 @@ impl<'a> Cx<'a> {
         self.host("call_next", &json!({"method": method, "args": to_args(args)?}))
     }
 
+    /// True if this manager is the first that is asked for a method: whoever is ranked above it was asked before and lacks
+    /// it. It may then answer itself where it would dispatch, without the way through the host. What is true once stays
+    /// true. An older host does not tell; then it is false.
+    pub fn answers_first(&self, method: &str) -> bool {
+        self.host("answers_first", &json!({"method": method})).unwrap_or(false)
+    }
+
     /// The plugin's own configuration section, all keys with their text values.
     pub fn config<C: DeserializeOwned>(&self) -> HwResult<C> {
         let section: Value = self.host("config", &json!({}))?;

@@ -8,6 +8,8 @@ use crate::tls;
 
 /// Longest time that one request may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// As long as one may take that is only to find out whether anybody is there.
+const GLANCE: Duration = Duration::from_secs(3);
 
 /// An answer: status and body.
 #[derive(Debug, Clone)]
@@ -43,6 +45,12 @@ impl Client {
     /// Asks for a path, without token.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// Whether a path is answered with success within seconds.
+    pub async fn is_answered(&self, path: &str) -> bool {
+        let answer = self.http.get(format!("{}{path}", self.base)).timeout(GLANCE).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Asks for a path, with token.

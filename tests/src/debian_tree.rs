@@ -10,10 +10,12 @@ use ipa_imagebuild::deb;
 
 use crate::artifacts;
 
+/// Where the test runner says that packages are; without it one is built of the programs under test.
+const BUILT: &str = "IPA_PACKAGES";
 /// The release that everything is built for.
 const SUITE: &str = "bookworm";
 /// Enough to be an image's base. What an image has beside them would only take time.
-const PACKAGES: [&str; 6] = ["ca-certificates", "kmod", "python3-yaml", "sudo", "systemd-sysv", "udev"];
+const PACKAGES: [&str; 7] = ["ca-certificates", "kmod", "python3-yaml", "rsync", "sudo", "systemd-sysv", "udev"];
 /// Where the tests' Ignition configuration has the file system from.
 pub const URL: &str = "http://192.0.2.1/ipa-rootfs.tar.gz";
 
@@ -30,7 +32,11 @@ pub struct AgentTree {
 
 /// Makes it, or finds what another test made of the same program.
 pub fn agent_tree() -> AgentTree {
-    let programs = [artifacts::host_binary(), artifacts::plugin("ipa-generic")];
+    let built = std::env::var_os(BUILT).map(|directory| package(Path::new(&directory)));
+    let programs = match &built {
+        Some(package) => vec![package.clone()],
+        None => vec![artifacts::host_binary(), artifacts::plugin("ipa-generic")],
+    };
     let _lock = artifacts::lock();
     let top = artifacts::target_dir().join("test-trees");
     let directory = top.join(format!("{:016x}", digest(&programs)));
@@ -38,17 +44,20 @@ pub fn agent_tree() -> AgentTree {
     if !done.is_file() {
         // Those of former programs are of no use any more, and large.
         let _ = fs::remove_dir_all(&top);
-        make(&directory, &programs);
+        fs::create_dir_all(&directory).expect("the build directory can be written to");
+        let package = built.clone().unwrap_or_else(|| pack(&directory, &programs));
+        make(&directory, &package);
         fs::write(&done, "").expect("the build directory can be written to");
     }
     AgentTree {
-        package: package(&directory),
+        package: built.unwrap_or_else(|| package(&directory)),
         root_file_system: directory.join(coreos::ROOT_FILE_SYSTEM),
         ignition: directory.join(coreos::IGNITION),
     }
 }
 
-fn make(directory: &Path, programs: &[PathBuf]) {
+/// Packs the programs, which a debug build makes too large to be packed as they are.
+fn pack(directory: &Path, programs: &[PathBuf]) -> PathBuf {
     let stripped = directory.join("programs");
     fs::create_dir_all(&stripped).expect("the build directory can be written to");
     for program in programs {
@@ -63,14 +72,12 @@ fn make(directory: &Path, programs: &[PathBuf]) {
         output: directory,
     };
     deb::build(&plan).unwrap_or_else(|failure| panic!("{failure}"));
+    package(directory)
+}
+
+fn make(directory: &Path, package: &Path) {
     let base = Base::new(SUITE, PACKAGES.map(str::to_owned).to_vec());
-    let plan = coreos::Plan {
-        repository: artifacts::workspace(),
-        package: &package(directory),
-        base: &base,
-        url: URL,
-        output: directory,
-    };
+    let plan = coreos::Plan { repository: artifacts::workspace(), package, base: &base, url: URL, output: directory };
     coreos::build(&plan).unwrap_or_else(|failure| panic!("{failure}"));
 }
 

@@ -13,6 +13,7 @@
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`container`] boots a Debian with systemd for what is installed from packages, [`debian_tree`] has Debian file
 //!   systems with the agent in them.
+//! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU, and [`power_button`] has Ironic do so.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -31,8 +32,10 @@ pub mod host;
 pub mod machine;
 pub mod own_network;
 pub mod plugin_dir;
+pub mod power_button;
 pub mod processes;
 pub mod program;
+pub mod ramdisk;
 pub mod real_ironic;
 pub mod responder;
 pub mod signer;

@@ -430,6 +430,27 @@ async fn a_step_that_several_offer_is_listed_once() {
     assert_eq!(steps.as_object().map(serde_json::Map::len), Some(3), "a manager without steps is left out: {steps}");
 }
 
+/// A manager may answer itself where it would dispatch, once those ranked above it turned out to lack the method for good.
+#[tokio::test]
+async fn a_manager_learns_that_it_is_asked_first() {
+    let low = json!({
+        "support": 1, "get_usb_devices": {"value": []},
+        "first": {"answers_first": "get_usb_devices"}, "ask": {"dispatch": "get_usb_devices"},
+    });
+    // Any manager may override this method without declaring it, so it has to be asked once.
+    let host = Host::with(PluginDir::with_acme().with_puppet("low0", &low)).start();
+    let client = host.client();
+    assert_eq!(client.clean_value("first").await, false);
+    assert_eq!(client.clean_value("ask").await, json!([]));
+    assert_eq!(client.clean_value("first").await, true);
+
+    // One that answers methods by other rules than its manifest may have it another time.
+    let host = start(&[("high", json!({"support": 9})), ("low0", low)]);
+    let client = host.client();
+    assert_eq!(client.clean_value("ask").await, json!([]));
+    assert_eq!(client.clean_value("first").await, false);
+}
+
 /// While a step runs, the result of its command tells how far it is; other commands wait for it.
 #[tokio::test]
 async fn progress_is_seen_while_a_step_runs() {

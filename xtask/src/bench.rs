@@ -3,6 +3,7 @@
 //! Both run in the sandbox of `tests/bench/sandbox`: disk nodes masked, dangerous capabilities dropped, everything
 //! ended with the measurement. Nothing here fails on a slow number; the table and `target/bench.json` show them.
 
+mod bare;
 mod ours;
 mod plugins;
 mod procfs;
@@ -115,6 +116,7 @@ fn measure(options: &Options) -> Outcome {
         println!("measuring ipa-host");
         report.extend(compared(ours::measure(effort)?, theirs));
         report.extend(plugins::measure(effort)?);
+        report.extend(vec![bare::measure(effort)?]);
     }
     print!("{}", report.table());
     let path = repo::target("bench.json");

@@ -18,7 +18,7 @@ use crate::http::Connection;
 /// The port an agent has unless told otherwise.
 pub(crate) const USUAL_PORT: u16 = 9999;
 /// How often a starting agent is asked; short, because start-up is measured with it.
-const POLL: Duration = Duration::from_micros(200);
+const POLL: Duration = Duration::from_micros(50);
 const ANSWER: Duration = Duration::from_secs(5);
 /// An inventory may ask slow firmware.
 const COMMAND: Duration = Duration::from_secs(120);
@@ -33,6 +33,8 @@ pub(crate) struct Agent {
     child: Child,
     address: SocketAddr,
     token: Token,
+    /// When its program was executed.
+    begun: Instant,
 }
 
 /// Where the token of an agent is known from.
@@ -57,12 +59,15 @@ impl Agent {
             }
         }
         // cargo sets this for programs it runs; an agent looks its libraries up as it does elsewhere.
-        let child = process::spawn(command.env_remove("LD_LIBRARY_PATH"))?;
-        Ok(Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), token })
+        command.env_remove("LD_LIBRARY_PATH");
+        let begun = Instant::now();
+        let child = process::spawn(command)?;
+        Ok(Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), token, begun })
     }
 
-    /// Waits until `/v1/status` answers, and fails at once if the agent ends instead.
-    pub(crate) fn wait_until_ready(&mut self, deadline: Duration) -> Outcome {
+    /// Waits until `/v1/status` answers, and fails at once if the agent ends instead. Gives the time from exec to that
+    /// answer.
+    pub(crate) fn wait_until_ready(&mut self, deadline: Duration) -> Outcome<Duration> {
         let end = Instant::now() + deadline;
         loop {
             if let Some(status) = self.child.try_wait().doing("waiting for the agent")? {
@@ -72,8 +77,9 @@ impl Agent {
             }
             if let Ok(mut connection) = self.connect() {
                 let answer = connection.get("/v1/status", ANSWER);
+                let time = self.begun.elapsed();
                 if answer.is_ok_and(|answer| answer.status == 200 && is_status(&answer.body)) {
-                    return Ok(());
+                    return Ok(time);
                 }
             }
             if Instant::now() >= end {

@@ -16,6 +16,7 @@ mod sign_plugin;
 mod steps;
 mod test;
 mod tools;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,8 @@ enum Command {
     Resident(resident::Options),
     /// Builds the ramdisk: kernel and archive, with a manifest and a bill of materials.
     Ramdisk(Box<ramdisk::Options>),
+    /// Boots the agent's ramdisk in a virtual machine and shows where to look.
+    Vm(vm::Options),
     /// Signs a plugin for ipa-plugin-urls, or makes a key pair.
     SignPlugin(sign_plugin::Options),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Load(options) => load::run(&options),
         Command::Resident(options) => resident::run(&options),
         Command::Ramdisk(options) => ramdisk::run(&options),
+        Command::Vm(options) => vm::run(&options),
         Command::SignPlugin(options) => sign_plugin::run(&options),
     };
     match outcome {

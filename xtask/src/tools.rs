@@ -77,6 +77,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("sfdisk", "fdisk"),
     // For diskimage-builder and its element, and for file systems with the agent.
     tool("dpkg-shlibdeps", "dpkg-dev"),
+    // For diskimage-builder and its element.
     tool("sudo", "sudo"),
     tool("kpartx", "kpartx"),
     tool("mkfs.ext4", "e2fsprogs"),
@@ -91,6 +92,13 @@ pub(crate) const FOR_DEB: &[Tool] =
 pub(crate) const FOR_COREOS: &[Tool] = &[tool("mmdebstrap", "mmdebstrap")];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];
+
+/// For the virtual machines: the emulator, and firmware that boots as current servers do.
+const FOR_QEMU: &[Tool] = &[
+    tool("qemu-system-x86_64", "qemu-system-x86"),
+    tool("setpriv", "util-linux"),
+    tool("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
+];
 
 /// For the list of functions by which the agent's program is laid out.
 pub(crate) const FOR_RESIDENT: &[Tool] = &[tool("nm", "binutils"), tool("setpriv", "util-linux")];
@@ -167,6 +175,30 @@ pub(crate) fn ensure(tools: &[Tool]) -> Outcome {
     }
 }
 
+/// Installs what virtual machines need. A newer qemu-utils, as from backports, keeps the distribution's emulator out, so
+/// both come in one call and with one version.
+pub(crate) fn ensure_qemu() -> Outcome {
+    const EMULATOR: &str = "qemu-system-x86";
+    let path = std::env::var("PATH").unwrap_or_default();
+    if missing(FOR_QEMU, &path).contains(&EMULATOR) {
+        // A machine that has just been installed knows no packages at all.
+        if rustix::process::geteuid().is_root() {
+            apt(&["-q", "update"])?;
+        }
+        let policy = process::output(Command::new("apt-cache").args(["policy", EMULATOR]), PROBE)?;
+        let version = candidate(&policy)
+            .ok_or_else(|| Failure::new(format!("no package source has {EMULATOR}; see /etc/apt")))?;
+        install(&[&format!("{EMULATOR}={version}"), &format!("qemu-utils={version}")])?;
+    }
+    ensure(FOR_QEMU)
+}
+
+/// The version that `apt-cache policy` says would be installed.
+fn candidate(policy: &str) -> Option<&str> {
+    let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    (version != "(none)").then_some(version)
+}
+
 fn install(packages: &[&str]) -> Outcome {
     if packages.is_empty() {
         return Ok(());
@@ -176,13 +208,15 @@ fn install(packages: &[&str]) -> Outcome {
         return Err(Failure::new(format!("packages are missing; install them as root: apt-get install {names}")));
     }
     println!("    installing {names}");
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        process::output(&mut command, INSTALL).map(drop)
-    };
     apt(&["-q", "update"])?;
-    apt(&[&["-q", "-y", "--no-install-recommends", "install"], packages].concat())
+    // A version that is named may be older than the one that is there.
+    apt(&[&["-q", "-y", "--no-install-recommends", "--allow-downgrades", "install"], packages].concat())
+}
+
+fn apt(arguments: &[&str]) -> Outcome {
+    let mut command = Command::new("apt-get");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    process::output(&mut command, INSTALL).map(drop)
 }
 
 /// The packages of the programs that no directory of the path has, without repeats.
@@ -203,6 +237,13 @@ fn missing<'a>(tools: &[Tool], path: &'a str) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_candidate_is_what_would_be_installed() {
+        let policy = "qemu-system-x86:\n  Installed: (none)\n  Candidate: 1:7.2+dfsg-7+deb12u18\n  Version table:\n";
+        assert_eq!(candidate(policy), Some("1:7.2+dfsg-7+deb12u18"));
+        assert_eq!(candidate("x:\n  Installed: (none)\n  Candidate: (none)\n"), None);
+    }
 
     #[test]
     fn only_missing_programs_name_their_package_and_once() {

@@ -110,8 +110,10 @@ fn check_all(candidates: &[Candidate<'_>]) -> Vec<Result<Vetted, Box<LeftOut>>> 
         }
     };
     std::thread::scope(|scope| {
-        // Without a second thread the first does it all.
-        let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        if candidates.len() > 1 {
+            // Without a second thread the first does it all.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
         work();
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@ use slog::Logger;
 
 use super::manager::Manager;
 use super::options::Options;
+use super::spare::Spare;
 use crate::ironic::TlsSource;
 use crate::managers::NodeSource;
 use crate::process::Runner;
@@ -25,6 +26,8 @@ pub(crate) struct Host {
     node: Mutex<Option<Value>>,
     node_source: OnceLock<NodeSource>,
     tls: OnceLock<TlsSource>,
+    /// A worker for the first plugin, until that takes it.
+    spare: Mutex<Option<Spare>>,
     next_call: AtomicU64,
 }
 
@@ -41,6 +44,7 @@ impl Host {
             node: Mutex::default(),
             node_source: OnceLock::new(),
             tls: OnceLock::new(),
+            spare: Mutex::default(),
             next_call,
         }
     }
@@ -90,6 +94,16 @@ impl Host {
     /// Makes known how servers are spoken to. The first one stays.
     pub(crate) fn set_tls(&self, tls: TlsSource) {
         let _ = self.tls.set(tls);
+    }
+
+    /// Keeps a worker for the first plugin.
+    pub(crate) fn set_spare(&self, spare: Spare) {
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(spare);
+    }
+
+    /// The worker that was kept, once.
+    pub(crate) fn take_spare(&self) -> Option<Spare> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn lock_node(&self) -> MutexGuard<'_, Option<Value>> {

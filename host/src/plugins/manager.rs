@@ -37,6 +37,8 @@ pub(crate) struct Manager {
     state: Mutex<State>,
     /// Methods that it answered, or listed as its steps.
     known: Mutex<HashSet<String>>,
+    /// Methods of the base class that its plugin, once asked, turned out not to have.
+    lacking: Mutex<HashSet<String>>,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,7 @@ impl Manager {
             bmc: BmcCache::default(),
             state: Mutex::new(state),
             known: Mutex::default(),
+            lacking: Mutex::default(),
         }
     }
 
@@ -128,8 +131,12 @@ impl Manager {
                     HwError::invalid_command(format!("{method} is refused: the agent only looks (read-only)")).into()
                 );
             }
+            if self.lacks(method) && self.lock().quarantine.is_none() {
+                return base::inherited(self, host, origin, method, args).await;
+            }
             match self.call(host, origin, method, args).await {
                 Err(AskError::Hardware(error)) if error.kind() == ErrorKind::Absent => {
+                    self.note_lacking(method);
                     base::inherited(self, host, origin, method, args).await
                 }
                 result => {
@@ -304,6 +311,23 @@ impl Manager {
             if known.len() < KNOWN_LIMIT {
                 known.insert(name);
             }
+        }
+    }
+
+    /// Whether it may answer a method, as far as is known by now.
+    pub(crate) fn may_have(&self, method: &str) -> bool {
+        surface::presence(&self.manifest, method).is_some() && !self.lacks(method)
+    }
+
+    fn lacks(&self, method: &str) -> bool {
+        self.lacking.lock().unwrap_or_else(PoisonError::into_inner).contains(method)
+    }
+
+    /// Remembers that the plugin does not have a method that it could have overridden: its code is the same after a
+    /// restart. What it declares or answers dynamically it may have another time.
+    fn note_lacking(&self, method: &str) {
+        if surface::presence(&self.manifest, method) == Some(Presence::Base) && !self.manifest.dynamic {
+            self.lacking.lock().unwrap_or_else(PoisonError::into_inner).insert(method.to_owned());
         }
     }
 

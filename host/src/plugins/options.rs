@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 pub use super::deadlines::Deadlines;
 pub use super::setup::Limits;
 
+/// This program, which knows the argument `worker`.
+pub(crate) const WORKER_PROGRAM: &str = "/proc/self/exe";
+
 /// Where plugin code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
@@ -51,7 +54,7 @@ impl Default for Options {
             read_only: false,
             deadlines: Deadlines::default(),
             limits: Limits::default(),
-            worker_program: "/proc/self/exe".into(),
+            worker_program: WORKER_PROGRAM.into(),
             kernel_params: BTreeMap::new(),
             sections: BTreeMap::new(),
             disk_wait_attempts: 10,

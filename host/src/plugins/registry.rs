@@ -18,6 +18,7 @@ use super::options::Options;
 use super::refusal::Refusal;
 use super::scope::Origin;
 use super::source::Source;
+use super::spare::Spare;
 use super::status::{self, LeftOut, Status};
 use super::strays::{self, Marked};
 use super::vet::Vetted;
@@ -37,10 +38,21 @@ impl Registry {
     /// Loads every plugin of the sources, ranks the managers that support this machine and initializes them in
     /// that order. What is wrong with one plugin is logged and harms no other; a registry without managers answers
     /// every dispatch with `HardwareManagerNotFound`.
-    pub async fn start(options: Options, sources: Vec<Source>, runner: Runner, logger: Logger) -> Self {
+    ///
+    /// The first plugin gets the spare worker, if there is one.
+    pub async fn start(
+        options: Options,
+        sources: Vec<Source>,
+        runner: Runner,
+        spare: Option<Spare>,
+        logger: Logger,
+    ) -> Self {
         let start = Instant::now();
         let places = sources.iter().filter_map(Source::place).collect();
         let host = Arc::new(Host::new(options, places, runner, logger));
+        if let Some(spare) = spare {
+            host.set_spare(spare);
+        }
         let gathered = tokio::task::spawn_blocking(move || gather::gather(sources)).await;
         let (vetted, mut left_out) = gathered.unwrap_or_default();
 
@@ -57,6 +69,7 @@ impl Registry {
                 Err(error) => error!(host.logger, "starting a plugin ended without a result: {error}"),
             }
         }
+        drop(host.take_spare());
         managers.sort_by(|left, right| rank::order((left.support, &left.manifest), (right.support, &right.manifest)));
         left_out.sort_by(|left, right| left.file.cmp(&right.file));
         for left in &left_out {

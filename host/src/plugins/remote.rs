@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,7 @@ use super::scope::Scope;
 use super::sealed::Sealed;
 use super::services;
 use super::setup::Setup;
+use super::spare::Spare;
 use super::strays::{self, Mark, Marked};
 use super::vet::Vetted;
 
@@ -102,21 +102,11 @@ impl Remote {
     }
 
     async fn spawn(host: &Arc<Host>, setup: &Setup, label: String, sealed: &Sealed) -> io::Result<Self> {
-        let (ours, theirs) = StdStream::pair()?;
-        let mut command = Command::new(&host.options.worker_program);
-        command
-            .arg("worker")
-            .env_clear()
-            .env("PATH", crate::process::PATH)
-            .env("LC_ALL", "C.UTF-8")
-            // Each arena takes 64 MiB of the address space that the worker's limit counts.
-            .env("MALLOC_ARENA_MAX", "2")
-            .current_dir("/")
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        let mut child = host.runner.spawner().spawn(command).await?;
+        let spare = match host.take_spare() {
+            Some(spare) => spare,
+            None => Spare::start(&host.options.worker_program, host.runner.spawner())?,
+        };
+        let (mut child, ours) = spare.take().await?;
         let stderr = child.stderr.take().ok_or_else(|| io::Error::other("it has no standard error"))?;
         let process = Process::new(child)?;
         let connected = send_file(&ours, sealed).and_then(|()| {

@@ -35,6 +35,7 @@ pub(crate) fn serve<'a>(
         };
         let result = match service {
             "dispatch" | "call_next" | "dispatch_all" => route(host, scope, service, args).await,
+            "answers_first" => answers_first(host, scope, &args),
             "config" => Ok(host.options.section(&scope.manager)),
             "kernel_params" => Ok(json!(host.options.kernel_params)),
             "node" => Ok(host.node().unwrap_or_default()),
@@ -89,6 +90,13 @@ async fn route(host: &Arc<Host>, scope: &Arc<Scope>, service: &str, args: Value)
             Ok(Value::Array(listed.collect()))
         }
     }
+}
+
+/// Whether the asking manager is the first that a method would be dispatched to.
+fn answers_first(host: &Host, scope: &Scope, args: &Value) -> HwResult<Value> {
+    let method = args["method"].as_str().ok_or_else(|| HwError::bad_arguments("answers_first: give a method"))?;
+    let first = host.ranked().and_then(|managers| managers.iter().find(|manager| manager.may_have(method)));
+    Ok(json!(first.is_some_and(|manager| manager.name() == scope.manager)))
 }
 
 /// The node as Ironic has it now, or as it was known before if Ironic does not answer. Only half of the time that the call

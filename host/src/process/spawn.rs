@@ -42,11 +42,22 @@ impl Spawner {
     /// # Errors
     /// The program cannot be executed, or the system has no room for another process.
     pub async fn spawn(&self, command: Command) -> io::Result<Child> {
-        let gone = || io::Error::other("the thread that starts processes has ended");
+        self.begin(command)?.await.map_err(|_| gone())?
+    }
+
+    /// Has a process started, and does not wait for it. One that nobody waits for when it has started is killed.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub(crate) fn begin(&self, command: Command) -> io::Result<oneshot::Receiver<io::Result<Child>>> {
         let (answer, child) = oneshot::channel();
         self.0.send((command, answer)).map_err(|_| gone())?;
-        child.await.map_err(|_| gone())?
+        Ok(child)
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the thread that starts processes has ended")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::session::{self, Served, Session};
 use super::signals::Signals;
-use super::start::{self, Media, Told};
+use super::start::{Ahead, Media, Told};
 use super::{Failure, discovery, transport};
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Limits, Server};
@@ -27,8 +27,8 @@ use crate::systemd::Systemd;
 use crate::token;
 
 /// Runs the agent until a signal or a command ends it.
-pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
-    let runner = start::runner()?;
+pub(super) async fn run(options: RunOptions, ahead: Ahead) -> Result<ExitCode, Failure> {
+    let Ahead { runner, spare } = ahead;
     let media = if options.read_only { Media::Read } else { Media::Taken };
     let mut told = Told::read(Path::new("/"), media, &runner, options.common.clone(), options.flags.all()).await?;
     let logging = told.logging();
@@ -65,7 +65,8 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     };
     sources.extend(fetched);
     systemd.phase("loading hardware managers").await;
-    let registry = Registry::start(told.plugins(options.read_only), sources, runner.clone(), log.clone()).await;
+    let plugins = told.plugins(options.read_only);
+    let registry = Registry::start(plugins, sources, runner.clone(), spare, log.clone()).await;
     let registry = Arc::new(registry);
     registry.fetch_with(session::tls(config, &log));
     let settings = Settings {
@@ -138,7 +139,11 @@ async fn live(
         systemd.ready().await;
     }
     let before = async {
-        sleep(config.hardware_initialization_delay()).await;
+        let delay = config.hardware_initialization_delay();
+        // Even a sleep of nothing waits for the next tick of the clock.
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
         match &session {
             Some(session) => session.begin(agent).await,
             None => Ok(None),

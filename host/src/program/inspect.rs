@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::inspection::{Plan, Wishes};
 use super::signals::Signals;
-use super::start::{self, Media, Told};
+use super::start::{Ahead, Media, Told};
 use super::{Failure, discovery, session};
 use crate::agent::{Agent, Settings};
 use crate::cli::{InspectOptions, RunOptions};
@@ -30,7 +30,7 @@ const SHORTEST: f64 = 1.0;
 
 /// Inspects once and posts or prints the data, or again and again.
 pub(super) async fn run(options: InspectOptions, outer: RunOptions) -> Result<ExitCode, Failure> {
-    let runner = start::runner()?;
+    let Ahead { runner, spare } = Ahead::start()?;
     let flags = options.flags.or(outer.flags);
     let common = options.common.or(outer.common);
     let mut told = Told::read(Path::new("/"), Media::Ignored, &runner, common, flags.all()).await?;
@@ -38,7 +38,7 @@ pub(super) async fn run(options: InspectOptions, outer: RunOptions) -> Result<Ex
     let log = logging.log().clone();
     let mut signals = Signals::catch()?;
     let sources = told.take_plugin_sources();
-    let registry = Arc::new(Registry::start(told.plugins(true), sources, runner.clone(), log.clone()).await);
+    let registry = Arc::new(Registry::start(told.plugins(true), sources, runner.clone(), spare, log.clone()).await);
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: true,

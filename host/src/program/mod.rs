@@ -19,7 +19,8 @@ use std::future::Future;
 use std::process::ExitCode;
 
 pub use self::failure::Failure;
-use crate::cli::{Cli, Command, ExplainCommand, PluginsCommand};
+use self::start::Ahead;
+use crate::cli::{Cli, Command, ExplainCommand, PluginsCommand, RunOptions};
 
 /// Exit code of a command that worked and has bad news: a plugin file that does not fit.
 pub const BAD_NEWS: u8 = 1;
@@ -44,8 +45,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match command {
-        None => on_runtime(agent::run(outer)),
-        Some(Command::Run(options)) => on_runtime(agent::run(options.or(outer))),
+        None => run_agent(outer),
+        Some(Command::Run(options)) => run_agent(options.or(outer)),
         Some(Command::Plugins(PluginsCommand::Check(options))) => plugins::check(&options),
         Some(Command::Plugins(PluginsCommand::List(options))) => on_runtime(plugins::list(options, outer)),
         Some(Command::Explain(ExplainCommand::Method(options))) => on_runtime(explain::method(options, outer)),
@@ -58,6 +59,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         eprintln!("ipa-host: {failure}");
         ExitCode::from(FAILURE)
     })
+}
+
+fn run_agent(options: RunOptions) -> Result<ExitCode, Failure> {
+    let ahead = Ahead::start()?;
+    on_runtime(agent::run(options, ahead))
 }
 
 fn on_runtime(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {

@@ -12,7 +12,7 @@ use crate::cli::{CommonOptions, config_table};
 use crate::config::deadline::{DeadlineOption, Phase};
 use crate::config::{Config, Flag, Sources};
 use crate::log::{self, Logging};
-use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry, Source};
+use crate::plugins::{Deadlines, Isolation, Limits, Options, Registry, Source, Spare};
 use crate::process::{Runner, Spawner};
 use crate::vmedia::{self, VirtualMedia, VirtualMediaError};
 
@@ -181,9 +181,25 @@ pub(super) fn runner() -> Result<Runner, Failure> {
     Ok(Runner::new(spawner))
 }
 
+/// What takes its time to start and needs to know nothing: the thread that starts processes, and a worker.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    pub(super) runner: Runner,
+    pub(super) spare: Option<Spare>,
+}
+
+impl Ahead {
+    /// Starts both, and waits for neither.
+    pub(super) fn start() -> Result<Self, Failure> {
+        let runner = runner()?;
+        let spare = Spare::of_this_program(runner.spawner());
+        Ok(Self { runner, spare })
+    }
+}
+
 /// Loads the plugins to look at them; nothing of the machine is changed.
 pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
-    let runner = runner()?;
+    let Ahead { runner, spare } = Ahead::start()?;
     let mut told = Told::read(Path::new("/"), Media::Ignored, &runner, options, &[]).await?;
     // What goes wrong is part of what these commands print.
     let log = if told.config().debug() {
@@ -192,7 +208,7 @@ pub(super) async fn look(options: CommonOptions) -> Result<Registry, Failure> {
         slog::Logger::root(slog::Discard, slog::o!())
     };
     let sources = told.take_plugin_sources();
-    Ok(Registry::start(told.plugins(true), sources, runner, log).await)
+    Ok(Registry::start(told.plugins(true), sources, runner, spare, log).await)
 }
 
 fn deadlines(given: &[DeadlineOption]) -> Deadlines {

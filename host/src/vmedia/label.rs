@@ -17,6 +17,16 @@ const FAT: [(std::ops::Range<usize>, std::ops::Range<usize>, &[u8]); 2] =
 
 /// The label of an ISO 9660 or FAT file system; none if it is neither, or cannot be read.
 pub(super) fn read(device: &Path) -> Option<String> {
+    probe(device).map(|(_, label)| label)
+}
+
+/// What a device is to be mounted as; none where [`read`] finds no label either.
+pub(super) fn file_system(device: &Path) -> Option<&'static str> {
+    probe(device).map(|(kind, _)| kind)
+}
+
+/// The name that the kernel has for a file system, and its label.
+fn probe(device: &Path) -> Option<(&'static str, String)> {
     // A CD drive without a disc must not be waited for.
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let mut device = OpenOptions::new().read(true).custom_flags(nonblocking).open(device).ok()?;
@@ -25,13 +35,13 @@ pub(super) fn read(device: &Path) -> Option<String> {
     if sector.ends_with(&[0x55, 0xaa]) {
         for (label, magic, name) in FAT {
             if &sector[magic] == name {
-                return Some(trimmed(&sector[label]));
+                return Some(("vfat", trimmed(&sector[label])));
             }
         }
     }
     device.seek(SeekFrom::Start(ISO_OFFSET)).ok()?;
     device.read_exact(&mut sector).ok()?;
-    sector.starts_with(ISO_MAGIC).then(|| trimmed(&sector[ISO_LABEL]))
+    sector.starts_with(ISO_MAGIC).then(|| ("iso9660", trimmed(&sector[ISO_LABEL])))
 }
 
 fn trimmed(label: &[u8]) -> String {
@@ -45,7 +55,21 @@ mod tests {
     fn label(bytes: &[u8]) -> Option<String> {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), bytes).expect("written");
+        assert_eq!(read(file.path()).is_some(), file_system(file.path()).is_some());
         read(file.path())
+    }
+
+    #[test]
+    fn it_is_mounted_as_what_it_is() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut bytes = vec![0; 40 * 2048];
+        bytes[32_768..32_774].copy_from_slice(ISO_MAGIC);
+        std::fs::write(file.path(), &bytes).expect("written");
+        assert_eq!(file_system(file.path()), Some("iso9660"));
+        bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+        bytes[54..57].copy_from_slice(b"FAT");
+        std::fs::write(file.path(), &bytes).expect("written");
+        assert_eq!(file_system(file.path()), Some("vfat"));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What is mounted where, and the one seam through which media are mounted.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::label;
 use crate::managers::BoxFuture;
 use crate::process::{ProcessError, Request, Runner};
 
@@ -25,9 +27,15 @@ pub trait Mounter: Send + Sync {
 
 impl Mounter for Runner {
     fn mount<'a>(&'a self, device: &'a Path, directory: &'a Path) -> BoxFuture<'a, Result<(), ProcessError>> {
-        let argv = ["mount".as_ref(), "-o".as_ref(), OPTIONS.as_ref(), device.as_os_str(), directory.as_os_str()];
-        let request = Request::new(argv).deadline(MOUNT_DEADLINE);
-        Box::pin(async move { self.run(request).await.map(drop) })
+        Box::pin(async move {
+            let node = device.to_owned();
+            // A small mount tries only what the kernel knows already; with the name, the kernel gets the module.
+            let kind = tokio::task::spawn_blocking(move || label::file_system(&node)).await.ok().flatten();
+            let mut argv = vec!["mount".as_ref(), "-o".as_ref(), OPTIONS.as_ref()];
+            argv.extend(kind.iter().flat_map(|kind| ["-t".as_ref(), OsStr::new(*kind)]));
+            argv.extend([device.as_os_str(), directory.as_os_str()]);
+            self.run(Request::new(argv).deadline(MOUNT_DEADLINE)).await.map(drop)
+        })
     }
 
     fn unmount<'a>(&'a self, directory: &'a Path) -> BoxFuture<'a, Result<(), ProcessError>> {

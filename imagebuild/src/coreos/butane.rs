@@ -126,8 +126,8 @@ pub(super) fn compile(text: &str, files: &Path) -> Outcome<Config> {
 }
 
 /// What the content of a file must be, by its digest in hexadecimal digits.
-pub(super) fn sha512(digest: &str) -> Verification {
-    Verification { hash: Some(format!("sha512-{digest}")) }
+pub(super) fn sha256(digest: &str) -> Verification {
+    Verification { hash: Some(format!("sha256-{digest}")) }
 }
 
 /// A text file below the directory.

@@ -3,12 +3,10 @@
 mod butane;
 mod tree;
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha512};
-
+use crate::digest;
 use crate::failure::{Doing, Failure, Outcome};
 pub use tree::Base;
 
@@ -40,8 +38,8 @@ pub fn build(plan: &Plan<'_>) -> Outcome<Vec<PathBuf>> {
     fs::create_dir_all(plan.output).doing(format_args!("making {}", plan.output.display()))?;
     let packed = plan.output.join(ROOT_FILE_SYSTEM);
     tree::pack(plan.base, plan.package, &packed)?;
-    let digest = sha512(&packed).doing(format_args!("reading {}", packed.display()))?;
-    let source = Source { url: plan.url, sha512: &digest };
+    let sha256 = digest::of_file(&packed)?;
+    let source = Source { url: plan.url, sha256: &sha256 };
     let json = ignition(&plan.repository.join("imagebuild"), &source)?;
     let configuration = plan.output.join(IGNITION);
     fs::write(&configuration, json).doing(format_args!("writing {}", configuration.display()))?;
@@ -63,7 +61,7 @@ pub fn packages(repository: &Path) -> Outcome<Vec<String>> {
 struct Source<'a> {
     url: &'a str,
     /// As hexadecimal digits.
-    sha512: &'a str,
+    sha256: &'a str,
 }
 
 /// Compiles `coreos/ipa.bu` below a directory to an Ignition configuration.
@@ -77,7 +75,7 @@ fn ignition(files: &Path, source: &Source<'_>) -> Outcome<String> {
             && let Some(contents) = &mut file.contents
         {
             contents.source = Some(source.url.to_owned());
-            contents.verification = Some(butane::sha512(source.sha512));
+            contents.verification = Some(butane::sha256(source.sha256));
             placed = true;
         }
     }
@@ -87,22 +85,6 @@ fn ignition(files: &Path, source: &Source<'_>) -> Outcome<String> {
     serde_json::to_string_pretty(&config).doing("writing JSON").map(|json| json + "\n")
 }
 
-fn sha512(path: &Path) -> io::Result<String> {
-    struct Sink(Sha512);
-    impl io::Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.update(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut sink = Sink(Sha512::new());
-    io::copy(&mut File::open(path)?, &mut sink)?;
-    Ok(sink.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,8 +92,8 @@ mod tests {
     #[test]
     fn what_is_shipped_compiles_to_a_configuration_that_ignition_takes() {
         let files = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let digest = "ab".repeat(64);
-        let source = Source { url: "https://images.example/ipa.tar.gz", sha512: &digest };
+        let digest = "ab".repeat(32);
+        let source = Source { url: "https://images.example/ipa.tar.gz", sha256: &digest };
         let json = ignition(files, &source).unwrap();
         let (config, warnings) = ignition_config::Config::parse_str(&json).unwrap();
         assert!(warnings.is_empty(), "{warnings:?}");
@@ -131,13 +113,6 @@ mod tests {
             config.storage.unwrap().files.unwrap().into_iter().find(|file| file.path.contains("rootfs")).unwrap();
         let contents = file.contents.unwrap();
         assert_eq!(contents.source.as_deref(), Some(source.url));
-        assert_eq!(contents.verification.unwrap().hash, Some(format!("sha512-{digest}")));
-    }
-
-    #[test]
-    fn the_digest_is_that_of_the_file() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "abc").unwrap();
-        assert!(sha512(file.path()).unwrap().starts_with("ddaf35a193617abacc417349ae204131"));
+        assert_eq!(contents.verification.unwrap().hash, Some(format!("sha256-{digest}")));
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn make(work: &Path, loaders: &Loaders, config: &Path, identity: &Ide
     File::create(&image).and_then(|file| file.set_len((content + MARGIN).next_multiple_of(GRAIN))).doing(making())?;
 
     let mut format = tool("mkfs.fat", identity);
-    format.args(["--invariant", "-n", "EFI", "-i", &identity.fat_serial()]).arg(&image);
+    format.args(["--invariant", "-n", "EFI", "-i", identity.fat_serial()]).arg(&image);
     process::output(&mut format, SHORT)?;
     let mut directories = tool("mmd", identity);
     directories.arg("-i").arg(&image).args(["::EFI", "::EFI/BOOT", "::boot", "::boot/grub"]);

@@ -1,24 +1,20 @@
 //! What makes an image the one it is: a digest of all that is in it.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
-use crate::failure::{Doing, Failure, Outcome};
+use crate::digest;
+use crate::failure::{Failure, Outcome};
 
 /// Time of every file when none is given: the first that FAT knows, 1980-01-01.
 const EPOCH: u64 = 315_532_800;
 /// Seconds of a day.
 const DAY: u64 = 86_400;
-/// How much is read at once.
-const CHUNK: usize = 1 << 20;
 
 /// Identifiers from the content, and the time of all files.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
-    digest: [u8; 32],
+    /// SHA-256 as hexadecimal digits.
+    digest: String,
     /// Seconds since 1970.
     epoch: u64,
 }
@@ -27,17 +23,14 @@ impl Identity {
     /// Reads all files once.
     pub(super) fn of<'a>(files: impl Iterator<Item = (&'a str, &'a Path)>, texts: &[&str]) -> Outcome<Self> {
         let epoch = epoch(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?;
-        let mut digest = Sha256::new();
+        let mut content = String::new();
         for text in texts {
-            digest.update((text.len() as u64).to_le_bytes());
-            digest.update(text);
+            content.push_str(&format!("{}:{text}\n", text.len()));
         }
         for (name, path) in files {
-            digest.update((name.len() as u64).to_le_bytes());
-            digest.update(name);
-            digest.update(of_file(path).doing(format_args!("reading {}", path.display()))?);
+            content.push_str(&format!("{}:{name} {}\n", name.len(), digest::of_file(path)?));
         }
-        Ok(Self { digest: digest.finalize().into(), epoch })
+        Ok(Self { digest: digest::of_bytes(content.as_bytes()), epoch })
     }
 
     /// Seconds since 1970 for SOURCE_DATE_EPOCH.
@@ -47,9 +40,9 @@ impl Identity {
 
     /// A time of the same day that depends on the content, as YYYYMMDDhhmmsscc.
     pub(super) fn volume_date(&self) -> String {
-        let [.., a, b, c, d] = self.digest;
         let (year, month, day) = date(self.epoch / DAY);
-        let hundredths = u64::from(u32::from_le_bytes([a, b, c, d])) % (DAY * 100);
+        let number = u64::from_str_radix(&self.digest[56..], 16).expect("hexadecimal digits");
+        let hundredths = number % (DAY * 100);
         let (seconds, hundredths) = (hundredths / 100, hundredths % 100);
         let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         format!("{year:04}{month:02}{day:02}{hours:02}{minutes:02}{seconds:02}{hundredths:02}")
@@ -57,24 +50,20 @@ impl Identity {
 
     /// A file that only this image has, by which GRUB tells it from other media.
     pub(super) fn marker(&self) -> String {
-        format!(".disk/{}", self.hex(0..12))
+        format!(".disk/{}", &self.digest[..24])
     }
 
     /// The disk's GUID as 32 digits, marked as a random one.
     pub(super) fn disk_guid(&self) -> String {
-        let mut guid = self.hex(0..16);
+        let mut guid = self.digest[..32].to_owned();
         guid.replace_range(12..13, "4");
         guid.replace_range(16..17, "8");
         guid
     }
 
     /// Serial number of the FAT volume.
-    pub(super) fn fat_serial(&self) -> String {
-        self.hex(16..20)
-    }
-
-    fn hex(&self, range: std::ops::Range<usize>) -> String {
-        self.digest[range].iter().map(|byte| format!("{byte:02x}")).collect()
+    pub(super) fn fat_serial(&self) -> &str {
+        &self.digest[32..40]
     }
 }
 
@@ -89,18 +78,6 @@ fn date(days: u64) -> (u64, u64, u64) {
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
-}
-
-fn of_file(path: &Path) -> std::io::Result<[u8; 32]> {
-    let mut file = BufReader::with_capacity(CHUNK, File::open(path)?);
-    let mut digest = Sha256::new();
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(digest.finalize().into()),
-            count => digest.update(&chunk[..count]),
-        }
-    }
 }
 
 fn epoch(given: Option<&str>) -> Outcome<u64> {
@@ -136,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_disk_guid_is_marked_as_random() {
-        let identity = Identity { digest: [0xff; 32], epoch: 0 };
+        let identity = Identity { digest: "f".repeat(64), epoch: 0 };
         assert_eq!(identity.disk_guid(), "ffffffffffff4fff8fffffffffffffff");
         assert_eq!(identity.fat_serial(), "ffffffff");
         assert_eq!(identity.volume_date(), "1970010102275295");

@@ -181,6 +181,7 @@ impl FakeHost {
                 let value = self.answers.get(&method).cloned().unwrap_or_else(|| Err(HwError::absent(&method)))?;
                 Ok(json!([{"class_name": "Other", "name": "other", "value": value}]))
             }
+            "answers_first" => Ok(json!(!self.answers.contains_key(&text("method")))),
             "config" => Ok(self.section()),
             "kernel_params" => Ok(json!(self.kernel_params)),
             "refresh_node" => {

@@ -1,23 +1,19 @@
 //! The manager that answers the host.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ipa_plugin_api::prelude::*;
 
 use crate::certificate::{self, Choice};
-use crate::full_sync;
+use crate::first::First;
 use crate::hints::Candidate;
 use crate::inventory::Collector;
-use crate::logs;
+use crate::inventory::network::Address;
 use crate::root::Root;
 use crate::root_device::{self, Explanation, SkipList};
 use crate::tools::{ToolError, ToolOutput, Tools};
-
-/// Kernel modules that let the ramdisk talk to a BMC.
-const IPMI_MODULES: [&str; 3] = ["ipmi_msghandler", "ipmi_devintf", "ipmi_si"];
-/// Longest time to load a kernel module; `ipmi_si` may wait for a slow BMC.
-const MODPROBE_DEADLINE: Duration = Duration::from_secs(30);
+use crate::{full_sync, ipmi_modules, logs};
 
 /// Longest time for udev to settle, as long as its own default.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(120);
@@ -27,10 +23,14 @@ const SETTLE_DEADLINE: Duration = Duration::from_secs(120);
 pub struct GenericHardwareManager {
     collector: Collector,
     bmc: Mutex<Option<Bmc>>,
+    /// The kernel line's `BOOTIF`, which does not change.
+    boot_interface: OnceLock<Option<String>>,
+    first_for_interfaces: First,
+    first_for_filter: First,
 }
 
 /// What the BMC said. Asking it takes seconds, so it is asked once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Bmc {
     address: Option<String>,
     v6_address: Option<String>,
@@ -39,7 +39,7 @@ struct Bmc {
 
 impl HardwareManager for GenericHardwareManager {
     fn new(_config: &Value) -> HwResult<Self> {
-        Ok(Self { collector: Collector::live(), bmc: Mutex::new(None) })
+        Ok(Self::on(Collector::live()))
     }
 
     fn evaluate_hardware_support(&self, _cx: &Cx<'_>) -> HwResult<Support> {
@@ -48,19 +48,18 @@ impl HardwareManager for GenericHardwareManager {
 
     /// Loads the IPMI modules; on a machine without a BMC that fails and does not matter.
     fn initialize(&self, cx: &Cx<'_>) -> HwResult<()> {
-        for module in IPMI_MODULES {
-            let mut command = Command::new("modprobe").arg(module).deadline(MODPROBE_DEADLINE);
-            if let Err(error) = cx.run(&mut command).and_then(CommandOutput::check) {
-                cx.log(Level::Debug, "kernel module not loaded", &[("module", &module), ("error", &error.details())]);
-            }
-        }
+        ipmi_modules::load(self.collector.root(), cx);
         Ok(())
     }
 
     fn list_network_interfaces(&self, cx: &Cx<'_>) -> HwResult<Vec<NetworkInterface>> {
         let mut interfaces = Vec::new();
+        let is_first = self.first_for_interfaces.is_here(cx);
+        let addresses = if is_first { self.collector.addresses() } else { Vec::new() };
         for name in self.collector.interface_names()? {
-            match cx.dispatch::<NetworkInterface>("get_interface_info", json!({"interface_name": name})) {
+            let described = if is_first { self.described(cx, &name, &addresses) } else { None };
+            let asked = || cx.dispatch::<NetworkInterface>("get_interface_info", json!({"interface_name": name}));
+            match described.unwrap_or_else(asked) {
                 Ok(interface) => interfaces.push(interface),
                 Err(error) if error.is_method_not_found() => {
                     cx.log(Level::Warning, "no manager could handle the interface", &[("interface", &name)]);
@@ -68,7 +67,7 @@ impl HardwareManager for GenericHardwareManager {
                 Err(error) => return Err(error),
             }
         }
-        filter(cx, interfaces.into_iter().map(Device::Network), |device| match device {
+        self.filter(cx, interfaces.into_iter().map(Device::Network), |device| match device {
             Device::Network(interface) => Some(interface),
             _ => None,
         })
@@ -99,7 +98,7 @@ impl HardwareManager for GenericHardwareManager {
             settle(cx);
         }
         let disks = self.collector.disks(include_partitions)?;
-        filter(cx, disks.into_iter().map(|disk| Device::Block(disk.device)), |device| match device {
+        self.filter(cx, disks.into_iter().map(|disk| Device::Block(disk.device)), |device| match device {
             Device::Block(disk) => Some(disk),
             _ => None,
         })
@@ -159,7 +158,10 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn get_boot_info(&self, cx: &Cx<'_>) -> HwResult<BootInfo> {
-        Ok(self.collector.boot(cx.kernel_params()?.get("BOOTIF").map(String::as_str)))
+        if self.boot_interface.get().is_none() {
+            let _ = self.boot_interface.set(cx.kernel_params()?.remove("BOOTIF"));
+        }
+        Ok(self.collector.boot(self.boot_interface.get().and_then(Option::as_deref)))
     }
 
     fn get_system_vendor_info(&self, _cx: &Cx<'_>) -> HwResult<SystemVendorInfo> {
@@ -167,15 +169,15 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn get_usb_devices(&self, cx: &Cx<'_>) -> HwResult<Vec<UsbDevice>> {
-        filter(cx, self.collector.usb_devices().into_iter().map(Device::Usb), |device| match device {
+        self.filter(cx, self.collector.usb_devices().into_iter().map(Device::Usb), |device| match device {
             Device::Usb(usb) => Some(usb),
             _ => None,
         })
     }
 
     fn list_hardware_info(&self, cx: &Cx<'_>) -> HwResult<Value> {
-        let skip_bmc = cx.node()?.is_some_and(|node| node["skip_bmc_detect"] == Value::Bool(true));
-        let bmc = if skip_bmc { Bmc { address: None, v6_address: None, mac: None } } else { self.bmc(cx)? };
+        // Without a BMC there is nothing to skip, and the host is not asked for the node.
+        let bmc = if self.collector.has_ipmi_device() && !skips_bmc(cx)? { self.bmc(cx)? } else { Bmc::default() };
         let inventory = Inventory {
             interfaces: self.list_network_interfaces(cx)?,
             cpu: self.get_cpus(cx)?,
@@ -233,6 +235,45 @@ impl GenericHardwareManager {
         Ok(root_device::candidates(listed, &self.collector.disks(include_partitions)?))
     }
 
+    fn on(collector: Collector) -> Self {
+        Self {
+            collector,
+            bmc: Mutex::new(None),
+            boot_interface: OnceLock::new(),
+            first_for_interfaces: First::for_method("get_interface_info"),
+            first_for_filter: First::for_method("filter_device"),
+        }
+    }
+
+    /// An interface as this manager describes it; none if another may know it instead.
+    fn described(&self, cx: &Cx<'_>, name: &str, addresses: &[Address]) -> Option<HwResult<NetworkInterface>> {
+        match self.collector.interface_with(name, addresses, &HostTools(cx)) {
+            Err(error) if error.kind() == ErrorKind::Incompatible => None,
+            described => Some(described),
+        }
+    }
+
+    /// Passes every device of a listing through all managers' `filter_device`. `pick` takes the kind of the listing out
+    /// of the answer; a manager that changes the kind has removed the device from it.
+    fn filter<T>(
+        &self,
+        cx: &Cx<'_>,
+        devices: impl Iterator<Item = Device>,
+        pick: impl Fn(Device) -> Option<T>,
+    ) -> HwResult<Vec<T>> {
+        let is_first = self.first_for_filter.is_here(cx);
+        let mut kept = Vec::new();
+        for device in devices {
+            let answer = if is_first {
+                self.filter_device(cx, device)?
+            } else {
+                cx.dispatch("filter_device", json!({"device": device}))?
+            };
+            kept.extend(answer.and_then(&pick));
+        }
+        Ok(kept)
+    }
+
     fn bmc(&self, cx: &Cx<'_>) -> HwResult<Bmc> {
         if let Some(bmc) = self.remembered_bmc().clone() {
             return Ok(bmc);
@@ -274,6 +315,11 @@ fn leave_alone(cx: &Cx<'_>, mut disks: Vec<Candidate>, node: &Value) -> HwResult
     Ok(disks)
 }
 
+/// Whether the node's owner wants the BMC left alone.
+fn skips_bmc(cx: &Cx<'_>) -> HwResult<bool> {
+    Ok(cx.node()?.is_some_and(|node| node["skip_bmc_detect"] == Value::Bool(true)))
+}
+
 /// Waits for udev to be done with the devices that have just come, since its database describes the disks.
 fn settle(cx: &Cx<'_>) {
     let mut command = Command::new("udevadm").arg("settle").deadline(SETTLE_DEADLINE);
@@ -282,21 +328,6 @@ fn settle(cx: &Cx<'_>) {
         let level = if error.class() == "FileNotFoundError" { Level::Debug } else { Level::Warning };
         cx.log(level, "udev has not settled", &[("error", &error.details())]);
     }
-}
-
-/// Passes every device of a listing through all managers' `filter_device`. `pick` takes the kind of the listing out of
-/// the answer; a manager that changes the kind has removed the device from it.
-fn filter<T>(
-    cx: &Cx<'_>,
-    devices: impl Iterator<Item = Device>,
-    pick: impl Fn(Device) -> Option<T>,
-) -> HwResult<Vec<T>> {
-    let mut kept = Vec::new();
-    for device in devices {
-        let answer: Option<Device> = cx.dispatch("filter_device", json!({"device": device}))?;
-        kept.extend(answer.and_then(&pick));
-    }
-    Ok(kept)
 }
 
 /// The host's runner as the inventory's door to external programs.
@@ -334,7 +365,7 @@ export_manager! {
 #[cfg(test)]
 mod tests {
     use ipa_plugin_api::export::Export;
-    use ipa_plugin_api::testing::{Bench, FakeHost, conformance, output};
+    use ipa_plugin_api::testing::{Bench, FakeHost, LogRecord, conformance, output};
 
     use super::*;
     use crate::inventory::network::Kernel;
@@ -344,8 +375,7 @@ mod tests {
 
     /// The manager of a machine that consists of these files.
     fn on(tree: &Tree) -> GenericHardwareManager {
-        let collector = Collector::new(tree.root(), "x86_64", Box::new(Kernel));
-        GenericHardwareManager { collector, bmc: Mutex::new(None) }
+        GenericHardwareManager::on(Collector::new(tree.root(), "x86_64", Box::new(Kernel)))
     }
 
     /// A machine with a disk, an interface and a USB device.
@@ -419,10 +449,29 @@ mod tests {
     #[test]
     fn an_interface_that_no_manager_can_describe_is_left_out() {
         let tree = machine();
-        let host = FakeHost::new();
+        let host = FakeHost::new().answer("get_interface_info", Err(HwError::absent("get_interface_info")));
         assert_eq!(Bench::of(on(&tree), &host).call("list_network_interfaces", json!({})).expect("listed"), json!([]));
         let warnings = host.log_records();
         assert!(warnings.iter().any(|record| record.pairs["interface"] == "eth0"), "{warnings:?}");
+    }
+
+    #[test]
+    fn the_host_is_not_asked_for_what_would_come_back_here() {
+        let tree = Tree::new();
+        tree.file("sys/class/net/test-port/address", "52:54:00:00:00:01\n")
+            .directory("sys/class/net/test-port/device")
+            .directory("sys/class/net/test-none/device")
+            .file("sys/block/vda/dev", "254:0\n")
+            .file("sys/block/vda/size", "8192\n");
+        // It answers no dispatch.
+        let host = FakeHost::new();
+        let inventory = Bench::of(on(&tree), &host).call("list_hardware_info", json!({})).expect("collected");
+        let names = |list: &str| -> Vec<Value> {
+            inventory[list].as_array().into_iter().flatten().map(|device| device["name"].clone()).collect()
+        };
+        assert_eq!((names("interfaces"), names("disks")), (vec![json!("test-port")], vec![json!("/dev/vda")]));
+        let left_out = |record: &LogRecord| record.pairs.get("interface").map(String::as_str) == Some("test-none");
+        assert!(host.log_records().iter().any(left_out), "another manager might know what has no address");
     }
 
     #[test]
@@ -540,14 +589,5 @@ mod tests {
         assert_eq!(told["disks"][1]["verdict"], "does not match the hint size");
         let told = disks(&DISKS, None, "explain_root_device", json!({})).expect("explained");
         assert_eq!(told["root_device"], "/dev/vdb");
-    }
-
-    #[test]
-    fn a_missing_ipmi_module_is_not_fatal() {
-        let host = FakeHost::new();
-        let bench = Bench::<GenericHardwareManager>::new(&host).expect("made");
-        bench.call("initialize", json!({})).expect("goes on");
-        let expected = ["ipmi_msghandler", "ipmi_devintf", "ipmi_si"].map(|module| vec!["modprobe", module]);
-        assert_eq!(host.commands_run(), expected);
     }
 }

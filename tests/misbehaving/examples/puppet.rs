@@ -10,7 +10,7 @@
 //!   `full_sync`: what these methods do, in the words below. Words for the test to look with: `{"on_initialize": 0}`
 //!   (what `initialize` answered), `{"evaluated": 0}` (how often the manager was evaluated), `{"asked": "method"}` (how
 //!   often the method was called), `{"hinted": 0}` (the name that the node's hints have for the root device),
-//!   `{"fetch": 0}` (the page at the address of the argument `url`). And a further error: `{"device_not_found": "why"}`.
+//!   `{"answers_first": "method"}` (whether it is the first to be asked for the method), `{"fetch": 0}` (the page at the address of the argument `url`). And a further error: `{"device_not_found": "why"}`.
 //! * `clean_steps`, `deploy_steps`, `service_steps`: a JSON list, answered by `get_clean_steps` and so on.
 //! * any other key: a method, and what it does as JSON: `{"value": ...}`, `{"absent": 0}`, `{"incompatible": "why"}`,
 //!   `{"fail": "why"}` (a foreign error), `{"cleaning_error": "why"}`, `{"configuration_error": "why"}`,
@@ -159,6 +159,7 @@ impl HardwareManager for Puppet {
             }
             "device_not_found" => Err(HwError::device_not_found(text())),
             "evaluated" => Ok(json!(self.evaluated.load(Ordering::Relaxed))),
+            "answers_first" => Ok(json!(cx.answers_first(&text()))),
             "on_initialize" => Ok(self.on_initialize.lock().unwrap().clone()),
             "asked" => Ok(json!(self.asked.lock().unwrap().get(&text()).copied().unwrap_or(0))),
             "initialized" => Ok(json!(self.initialized.load(Ordering::Relaxed))),

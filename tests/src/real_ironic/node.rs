@@ -22,6 +22,7 @@ pub struct Node {
     ironic: &'static Ironic,
     uuid: String,
     mac: String,
+    patience: Duration,
 }
 
 impl Node {
@@ -48,10 +49,16 @@ impl Node {
         let node = ironic.api().post("/v1/nodes", &node).await;
         let uuid = node["uuid"].as_str().expect("a node has a UUID").to_owned();
         ironic.api().post("/v1/ports", &json!({"node_uuid": uuid, "address": mac})).await;
-        let node = Self { ironic, uuid, mac };
+        let node = Self { ironic, uuid, mac, patience: PATIENCE };
         node.provision("manage", json!({})).await;
         node.reaches("manageable").await;
         node
+    }
+
+    /// Lets it take this long from one state to another, as a machine that boots does.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// A new node that was not cleaned, in the state `available`.
@@ -125,6 +132,13 @@ impl Node {
         kernel_line(&script, &self.mac).unwrap_or_else(|| panic!("no ramdisk is booted by this script:\n{script}"))
     }
 
+    /// As [`kernel_line`](Self::kernel_line), but for a virtual machine of QEMU, which sees the loopback interface as
+    /// another host; none if Ironic has it boot nothing.
+    pub fn kernel_line_in_a_guest(&self) -> Option<String> {
+        let line = kernel_line(&self.ironic.ipxe_script(&self.uuid), &self.mac)?;
+        Some(line.replace("https://127.0.0.1:", &format!("https://{}:", ipa_vm::HOST)))
+    }
+
     /// Waits until it is in this state, with nobody at work on it, and gives it as it is then.
     ///
     /// # Panics
@@ -148,7 +162,7 @@ impl Node {
     }
 
     async fn look_until(&self, what: &str, wanted: &[&str], fits: impl Fn(&Value) -> bool) -> Value {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         loop {
             let node = self.show().await;
             if fits(&node) {

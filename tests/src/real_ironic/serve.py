@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 PROGRAMS = pathlib.Path(sys.executable).parent
-ADDRESS = ipaddress.ip_address("127.0.0.1")
+# The loopback interface, and what virtual machines of QEMU see it as.
+ADDRESSES = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("10.0.2.2")]
 
 
 def certificate(key, name, issuer_key, issuer, extensions):
@@ -57,7 +58,7 @@ def write_certificates(home):
     ca_name = common_name("Authority of the tests")
     ca_extensions = [(x509.BasicConstraints(ca=True, path_length=0), True)]
     ca = certificate(ca_key, ca_name, ca_key, ca_name, ca_extensions)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ADDRESS)])
+    names = x509.SubjectAlternativeName([x509.IPAddress(address) for address in ADDRESSES])
     api_extensions = [(names, False), (x509.BasicConstraints(ca=False, path_length=None), True)]
     api = certificate(key, common_name("Ironic of the tests"), ca_key, ca_name, api_extensions)
     (home / "ca.pem").write_bytes(pem(ca))

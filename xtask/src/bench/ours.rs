@@ -75,8 +75,7 @@ pub(super) fn start_agent(plugins: &Path) -> Outcome<(Agent, f64)> {
     command.arg("--control-socket").arg(repo::target("bench/control.sock"));
     let quiet = log.try_clone().doing("sharing the log")?;
     command.stdin(Stdio::null()).stdout(quiet).stderr(log);
-    let start = Instant::now();
     let mut agent = Agent::start(&mut command, port, Token::Made(token_file))?;
-    agent.wait_until_ready(READY)?;
-    Ok((agent, start.elapsed().as_secs_f64()))
+    let time = agent.wait_until_ready(READY)?;
+    Ok((agent, time.as_secs_f64()))
 }

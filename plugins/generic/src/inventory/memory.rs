@@ -40,11 +40,25 @@ fn total(root: &Root) -> Option<u64> {
 fn hotplug(root: &Root) -> Option<u64> {
     const BLOCKS: &str = "sys/devices/system/memory";
     let size = u64::from_str_radix(&root.trimmed(format!("{BLOCKS}/block_size_bytes"))?, 16).ok()?;
-    let blocks = root.names(BLOCKS).ok()?;
-    let is_block = |name: &str| name.strip_prefix("memory").is_some_and(|n| n.parse::<u32>().is_ok());
-    let online = |name: &String| root.trimmed(format!("{BLOCKS}/{name}/online")).as_deref() == Some("1");
-    let count = blocks.iter().filter(|name| is_block(name) && online(name)).count();
-    size.checked_mul(u64::try_from(count).ok()?)
+    let is_block = |name: &String| name.strip_prefix("memory").is_some_and(|n| n.parse::<u32>().is_ok());
+    let blocks: Vec<String> = root.names(BLOCKS).ok()?.into_iter().filter(is_block).collect();
+    let all = size.checked_mul(u64::try_from(blocks.len()).ok()?)?;
+    // There are hundreds of blocks, with a file each. Memory is in use only where a block is online, so if it fills all
+    // blocks but a part of one, all are.
+    if present(root).is_some_and(|bytes| bytes <= all && all - bytes < size) {
+        return Some(all);
+    }
+    let online = |name: &&String| root.trimmed(format!("{BLOCKS}/{name}/online")).as_deref() == Some("1");
+    size.checked_mul(u64::try_from(blocks.iter().filter(online).count()).ok()?)
+}
+
+/// The memory that the kernel has put into its zones, holes left out.
+fn present(root: &Root) -> Option<u64> {
+    /// Each zone has some 100 bytes for every processor.
+    const LIMIT: u64 = 4 * 1024 * 1024;
+    let text = root.text_up_to("proc/zoneinfo", LIMIT).ok()?;
+    let pages = text.lines().filter_map(|line| line.trim_start().strip_prefix("present")?.trim().parse::<u64>().ok());
+    pages.sum::<u64>().checked_mul(u64::try_from(rustix::param::page_size()).ok()?)
 }
 
 /// The bytes of all memory devices that count as main memory.
@@ -162,6 +176,33 @@ mod tests {
         assert_eq!(read(&tree.root(), Some(&small)).physical_mb, Some(24_576));
         let large = tables(&[array(0x1000, 3), device(0x1000, 0x7000, 0)]);
         assert_eq!(read(&tree.root(), Some(&large)).physical_mb, Some(28_672));
+    }
+
+    #[test]
+    fn blocks_that_must_be_online_are_not_asked() {
+        let tree = Tree::new();
+        let blocks = "sys/devices/system/memory";
+        tree.file("proc/meminfo", "MemTotal: 1000000 kB\n").file(&format!("{blocks}/block_size_bytes"), "8000000\n");
+        for number in 0..9 {
+            tree.directory(&format!("{blocks}/memory{number}"));
+        }
+        let page = rustix::param::page_size() as u64;
+        let physical = |present: u64| {
+            let zones = format!(
+                "Node 0, zone      DMA\n  pages free     1\n        spanned  4095\n        present  4000\n\
+                 Node 0, zone    DMA32\n        present  {}\nNode 1, zone   Normal\n        present  0\n",
+                present / page - 4000
+            );
+            tree.file("proc/zoneinfo", zones);
+            read(&tree.root(), None).physical_mb
+        };
+        assert_eq!(physical(1152 * MIB), Some(1152));
+        assert_eq!(physical(1025 * MIB), Some(1152), "holes");
+        assert_eq!(physical(1024 * MIB), Some(976), "a block may be offline, and no file says that any is not");
+        assert_eq!(physical(1153 * MIB), Some(976), "more than the blocks hold is not believed");
+        tree.file(&format!("{blocks}/memory8/online"), "1\n");
+        tree.file("proc/meminfo", "MemTotal: 1000 kB\n");
+        assert_eq!(physical(1024 * MIB), Some(128));
     }
 
     #[test]

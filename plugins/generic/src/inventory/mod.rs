@@ -139,14 +139,19 @@ impl Collector {
         self.root.trimmed("proc/sys/kernel/hostname")
     }
 
+    /// Whether the kernel knows a BMC.
+    pub fn has_ipmi_device(&self) -> bool {
+        bmc::has_ipmi_device(&self.root)
+    }
+
     /// The IPv4 address of the BMC: `None` without one, `0.0.0.0` if it has no address.
     pub fn bmc_address(&self, tools: &dyn Tools) -> Option<String> {
-        bmc::has_ipmi_device(&self.root).then(|| bmc::address(tools)).flatten()
+        self.has_ipmi_device().then(|| bmc::address(tools)).flatten()
     }
 
     /// The IPv6 address of the BMC: `None` without one, `::/0` if it has no address.
     pub fn bmc_v6_address(&self, tools: &dyn Tools) -> Option<String> {
-        bmc::has_ipmi_device(&self.root).then(|| bmc::v6_address(tools)).flatten()
+        self.has_ipmi_device().then(|| bmc::v6_address(tools)).flatten()
     }
 
     /// The hardware address of the BMC: `None` without one.
@@ -154,7 +159,7 @@ impl Collector {
     /// # Errors
     /// Incompatible if there is a BMC but no channel of it has an address.
     pub fn bmc_mac(&self, tools: &dyn Tools) -> HwResult<Option<String>> {
-        if bmc::has_ipmi_device(&self.root) { bmc::mac(tools) } else { Ok(None) }
+        if self.has_ipmi_device() { bmc::mac(tools) } else { Ok(None) }
     }
 
     /// The whole inventory as this manager alone sees it; in the agent, other managers have a say in every part.

@@ -1,0 +1,162 @@
+//! The hardware.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ipa_imagebuild::failure::{Doing, Outcome};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::arguments::{Arguments, listed};
+use crate::boot::Boot;
+use crate::disk::{Bus, Cd, Disk};
+use crate::firmware::{Acceleration, Firmware};
+use crate::guest::Guest;
+use crate::nic::{self, Nic};
+use crate::smbios::Smbios;
+
+/// A machine, off. Its disks and its firmware's variables stay as the last boot left them.
+#[derive(Debug)]
+pub struct Machine {
+    name: String,
+    firmware: Firmware,
+    acceleration: Acceleration,
+    memory_mib: u32,
+    cpus: u32,
+    disks: Vec<Disk>,
+    nics: Vec<Nic>,
+    cds: Vec<Cd>,
+    smbios: Smbios,
+    /// The port of the loopback interface here that leads to the agent.
+    port: u16,
+    home: Arc<TempDir>,
+}
+
+impl Machine {
+    /// A machine with two processors, without disks and network. Errors call it by this name.
+    ///
+    /// # Errors
+    /// There is no place for its files, or no UEFI firmware on this machine.
+    pub fn new(name: &str, firmware: Firmware, memory_mib: u32) -> Outcome<Self> {
+        let home = tempfile::Builder::new().prefix("ipa-vm-").tempdir().doing("making a directory for a guest")?;
+        firmware.prepare(home.path())?;
+        Ok(Self {
+            name: name.to_owned(),
+            firmware,
+            acceleration: Acceleration::None,
+            memory_mib,
+            cpus: 2,
+            disks: Vec::new(),
+            nics: Vec::new(),
+            cds: Vec::new(),
+            smbios: Smbios::default(),
+            port: nic::free_port()?,
+            home: Arc::new(home),
+        })
+    }
+
+    /// Sets the number of processors.
+    #[must_use]
+    pub fn cpus(self, cpus: u32) -> Self {
+        Self { cpus, ..self }
+    }
+
+    /// Chooses what executes it.
+    #[must_use]
+    pub fn acceleration(self, acceleration: Acceleration) -> Self {
+        Self { acceleration, ..self }
+    }
+
+    /// Adds a disk; its name for faults is `disk0`, `disk1` and so on.
+    ///
+    /// # Errors
+    /// Its file cannot be made.
+    pub fn disk(mut self, disk: Disk) -> Outcome<Self> {
+        if let Some(bytes) = disk.empty_bytes() {
+            let path = self.disk_file(self.disks.len());
+            let file = File::create(&path).doing(format_args!("making {}", path.display()))?;
+            file.set_len(bytes).doing(format_args!("making {} {bytes} bytes long", path.display()))?;
+        }
+        self.disks.push(disk);
+        Ok(self)
+    }
+
+    /// Adds a network interface; its name for faults is `nic0`, `nic1` and so on. The agent is reached through the
+    /// first.
+    #[must_use]
+    pub fn nic(mut self, nic: Nic) -> Self {
+        self.nics.push(nic);
+        self
+    }
+
+    /// Adds a drive with a CD; its name is `cd0`, `cd1` and so on. Firmware does not boot from it.
+    #[must_use]
+    pub fn cd(mut self, cd: Cd) -> Self {
+        self.cds.push(cd);
+        self
+    }
+
+    /// Replaces what the firmware says about it.
+    #[must_use]
+    pub fn smbios(self, smbios: Smbios) -> Self {
+        Self { smbios, ..self }
+    }
+
+    /// The port of this machine's loopback interface that leads to the agent's port.
+    pub fn agent_port(&self) -> u16 {
+        self.port
+    }
+
+    /// The raw content of an empty disk that was added, by its place in the order. To be read when the machine is off.
+    pub fn disk_file(&self, index: usize) -> PathBuf {
+        self.home.path().join(disk_id(index))
+    }
+
+    /// Switches it on. One boot at a time: they share its disks.
+    ///
+    /// # Errors
+    /// QEMU is missing or refuses something.
+    pub fn power_on(&self, boot: &Boot) -> Outcome<Guest> {
+        let arguments = self.arguments(boot, self.home.path())?;
+        Guest::start(&self.name, arguments, self.home.clone(), self.port)
+    }
+
+    fn arguments(&self, boot: &Boot, home: &Path) -> Outcome<Arguments> {
+        let mut arguments = Arguments::default();
+        arguments.option("-name", listed(&self.name));
+        arguments.option("-machine", "q35");
+        self.acceleration.add_to(&mut arguments);
+        arguments.option("-m", self.memory_mib.to_string());
+        arguments.option("-smp", self.cpus.to_string());
+        // Nothing that the user of this machine has configured, no display, no floppy, no second CD.
+        for flag in ["-no-user-config", "-nodefaults"] {
+            arguments.flag(flag);
+        }
+        arguments.option("-display", "none");
+        self.firmware.add_to(&mut arguments, home);
+        self.smbios.add_to(&mut arguments);
+        if self.disks.iter().any(|disk| disk.bus() == Bus::Scsi) {
+            arguments.device(&json!({"driver": "virtio-scsi-pci", "id": "scsi"}));
+        }
+        if boot.is_stick() || self.disks.iter().any(|disk| disk.bus() == Bus::Usb) {
+            arguments.device(&json!({"driver": "qemu-xhci", "id": "usb"}));
+        }
+        boot.add_to(&mut arguments, home)?;
+        for (index, disk) in self.disks.iter().enumerate() {
+            let rank = (index == 0 && boot.is_disk()).then_some(1);
+            disk.add_to(&mut arguments, &disk_id(index), &self.disk_file(index), rank);
+        }
+        for (index, cd) in self.cds.iter().enumerate() {
+            cd.add_to(&mut arguments, &format!("cd{index}"), None);
+        }
+        for (index, nic) in self.nics.iter().enumerate() {
+            nic.add_to(&mut arguments, index, (index == 0).then_some(self.port));
+        }
+        Ok(arguments)
+    }
+}
+
+fn disk_id(index: usize) -> String {
+    format!("disk{index}")
+}
