@@ -46,8 +46,6 @@ pub(super) fn boot(name: &str, kernel: &Kernel, memory_mib: u32) -> Outcome<Boot
     let memory = guest.used_memory(REST)?;
     let status = status.answered.recv_timeout(REST).map_err(|_| guest.failure("its agent does not tell its status"))?;
     let seconds = |at: Instant| at.duration_since(begin).as_secs_f64();
-    // No figure needs more than 52 bits.
-    #[allow(clippy::cast_precision_loss)]
     Ok(Boots { status_s: seconds(status), heartbeat_s: seconds(heartbeat), memory_bytes: memory as f64 })
 }
 
