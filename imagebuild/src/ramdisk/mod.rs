@@ -3,7 +3,7 @@
 //!
 //! All but the agent's own programs comes from Debian packages, picked file by file. Which files, packages and modules
 //! those are stands, with the reason for each, in `imagebuild/ramdisk/tools.toml` and `modules.toml`; `root/` beside them
-//! is copied as it is. [`libraries`] adds what the picked programs need to be loaded. [`build`] does it all.
+//! is copied as it is. What the picked programs need to be loaded is found by reading them. [`build`] does it all.
 
 mod build;
 mod firmware;

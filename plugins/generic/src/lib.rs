@@ -13,7 +13,7 @@
 //! * [`root`] and [`tools`]: the two doors to the machine, files and external programs, so that tests can stand in.
 
 pub mod certificate;
-mod first;
+pub mod first;
 pub mod full_sync;
 pub mod hints;
 pub mod inventory;
