@@ -2,11 +2,13 @@
 //!
 //! Both run in the sandbox of `tests/bench/sandbox`: disk nodes masked, dangerous capabilities dropped, everything
 //! ended with the measurement. Nothing here fails on a slow number; the table and `target/bench.json` show them.
+//! With `--ramdisk` it is the two ramdisks instead, in virtual machines, and `target/bench-ramdisk.json`.
 
 mod bare;
 mod ours;
 mod plugins;
 mod procfs;
+mod ramdisk;
 mod report;
 mod upstream;
 mod wrk;
@@ -29,6 +31,9 @@ pub(crate) struct Options {
     /// Measures once instead of five times, for a first look.
     #[structopt(long)]
     quick: bool,
+    /// Measures the ramdisk beside one with the Python agent instead, in virtual machines.
+    #[structopt(long, conflicts_with = "upstream-only")]
+    ramdisk: bool,
     /// Measures only the Python agent.
     #[structopt(long)]
     upstream_only: bool,
@@ -75,7 +80,11 @@ struct Figures {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    if options.in_sandbox { measure(options) } else { prepare(options) }
+    match options {
+        Options { ramdisk: true, .. } => ramdisk::run(options.quick),
+        Options { in_sandbox: true, .. } => measure(options),
+        _ => prepare(options),
+    }
 }
 
 /// Builds and installs outside the sandbox, then starts this program again inside.
@@ -118,8 +127,13 @@ fn measure(options: &Options) -> Outcome {
         report.extend(plugins::measure(effort)?);
         report.extend(vec![bare::measure(effort)?]);
     }
+    publish(&report, "bench.json")
+}
+
+/// Shows the table and leaves all samples in a file of the build directory.
+fn publish(report: &Report, file: &str) -> Outcome {
     print!("{}", report.table());
-    let path = repo::target("bench.json");
+    let path = repo::target(file);
     std::fs::write(&path, report.json()).doing(format_args!("writing {}", path.display()))?;
     println!("written to {}", path.display());
     Ok(())

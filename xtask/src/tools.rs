@@ -125,9 +125,19 @@ pub(crate) struct Python {
 }
 
 impl Python {
+    /// Where the environment lies.
+    pub(crate) fn directory(self) -> PathBuf {
+        repo::target(self.directory)
+    }
+
+    /// The package with its version, as pip takes it.
+    pub(crate) fn requirement(self) -> String {
+        format!("{}=={}", self.package, self.version)
+    }
+
     /// A program of the environment.
     pub(crate) fn program(self, name: &str) -> PathBuf {
-        repo::target(self.directory).join("bin").join(name)
+        self.directory().join("bin").join(name)
     }
 
     /// Makes the environment unless it is there with the right version.
@@ -135,11 +145,11 @@ impl Python {
         if self.installed() {
             return Ok(());
         }
-        let directory = repo::target(self.directory);
+        let directory = self.directory();
         if directory.exists() {
             repo::fresh_directory(&directory)?;
         }
-        let requirement = format!("{}=={}", self.package, self.version);
+        let requirement = self.requirement();
         println!("    installing {requirement} into {}", directory.display());
         // Debian splits off what makes environments, so the interpreter alone proves nothing.
         if process::output(Command::new("python3").args(["-c", "import ensurepip, venv"]), PROBE).is_err() {

@@ -14,6 +14,7 @@
 
 mod archive;
 mod arguments;
+mod balloon;
 mod boot;
 mod console;
 mod disk;

@@ -9,6 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::arguments::{Arguments, listed};
+use crate::balloon;
 use crate::boot::Boot;
 use crate::disk::{Bus, Cd, Disk};
 use crate::firmware::{Acceleration, Firmware};
@@ -28,6 +29,7 @@ pub struct Machine {
     nics: Vec<Nic>,
     cds: Vec<Cd>,
     smbios: Smbios,
+    has_balloon: bool,
     /// The port of the loopback interface here that leads to the agent.
     port: u16,
     home: Arc<TempDir>,
@@ -51,6 +53,7 @@ impl Machine {
             nics: Vec::new(),
             cds: Vec::new(),
             smbios: Smbios::default(),
+            has_balloon: false,
             port: nic::free_port()?,
             home: Arc::new(home),
         })
@@ -103,6 +106,12 @@ impl Machine {
         Self { smbios, ..self }
     }
 
+    /// Has it tell how much memory is used, for [`Guest::used_memory`].
+    #[must_use]
+    pub fn balloon(self) -> Self {
+        Self { has_balloon: true, ..self }
+    }
+
     /// The port of this machine's loopback interface that leads to the agent's port.
     pub fn agent_port(&self) -> u16 {
         self.port
@@ -149,6 +158,9 @@ impl Machine {
         }
         for (index, cd) in self.cds.iter().enumerate() {
             cd.add_to(&mut arguments, &format!("cd{index}"), None);
+        }
+        if self.has_balloon {
+            balloon::add_to(&mut arguments);
         }
         for (index, nic) in self.nics.iter().enumerate() {
             nic.add_to(&mut arguments, index, (index == 0).then_some(self.port));

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Seconds,
+    /// Of memory, shown in MiB.
     Bytes,
+    /// Of a file, shown in MB.
+    FileBytes,
     PerSecond,
 }
 
@@ -90,7 +93,7 @@ impl Unit {
     fn name(self) -> &'static str {
         match self {
             Self::Seconds => "s",
-            Self::Bytes => "bytes",
+            Self::Bytes | Self::FileBytes => "bytes",
             Self::PerSecond => "1/s",
         }
     }
@@ -102,6 +105,7 @@ impl Unit {
             Self::Seconds if value >= 0.9995e-3 => format!("{} ms", significant(value * 1e3)),
             Self::Seconds => format!("{} us", significant(value * 1e6)),
             Self::Bytes => format!("{:.1} MiB", value / (1024.0 * 1024.0)),
+            Self::FileBytes => format!("{:.1} MB", value / 1e6),
             Self::PerSecond => format!("{}/s", significant(value)),
         }
     }
@@ -186,6 +190,8 @@ mod tests {
     fn a_value_has_the_unit_that_reads_best() {
         let shown = [0.000_999_9, 0.000_75, 0.0123, 0.999_9, 61.2].map(|value| Unit::Seconds.show(value));
         assert_eq!(shown, ["1.00 ms", "750 us", "12.3 ms", "1.00 s", "61.2 s"]);
+        assert_eq!(Unit::Bytes.show(3_145_728.0), "3.0 MiB");
+        assert_eq!(Unit::FileBytes.show(26_545_394.0), "26.5 MB");
         assert_eq!(Unit::PerSecond.show(48_211.7), "48212/s");
     }
 
