@@ -8,8 +8,12 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
+use rustix::io::Errno;
 
 use super::elf::Mapping;
+
+/// How often a seal is tried that the kernel refuses since it works on the pages; each time it waits for 150 ms itself.
+const TRIES: usize = 20;
 
 /// A sealed copy.
 #[derive(Debug)]
@@ -33,18 +37,28 @@ impl Sealed {
                 return Err(io::Error::other(format!("it grew beyond {limit} bytes while it was read")));
             }
         }
-        Self::seal(fd, usize::try_from(len).map_err(io::Error::other)?)
+        Self::seal(fd, usize::try_from(len).map_err(io::Error::other)?, || {})
     }
 
     /// Copies bytes. `name` is as for [`copy`](Self::copy).
     pub(crate) fn of(bytes: &[u8], name: &str) -> io::Result<Self> {
         let mut file = File::from(create(name)?);
         file.write_all(bytes)?;
-        Self::seal(file.into(), bytes.len())
+        Self::seal(file.into(), bytes.len(), || {})
     }
 
-    fn seal(fd: OwnedFd, len: usize) -> io::Result<Self> {
-        fcntl_add_seals(&fd, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    /// Nothing writes to the copy any more, but a kernel short of memory may hold its pages while it moves or ages them.
+    fn seal(fd: OwnedFd, len: usize, mut when_busy: impl FnMut()) -> io::Result<Self> {
+        let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        let mut sealed = fcntl_add_seals(&fd, seals);
+        for _ in 1..TRIES {
+            if sealed != Err(Errno::BUSY) {
+                break;
+            }
+            when_busy();
+            sealed = fcntl_add_seals(&fd, seals);
+        }
+        sealed?;
         Ok(Self { fd, len })
     }
 
@@ -95,6 +109,23 @@ mod tests {
         let sealed = Sealed::of(b"bytes", "test").expect("copy");
         assert_eq!((&*sealed.map().expect("map"), sealed.len()), (b"bytes".as_slice(), 5));
         assert!(rustix::io::pwrite(&sealed, b"x", 0).is_err(), "the copy can be written to");
+    }
+
+    #[test]
+    fn pages_that_are_held_for_a_while_are_waited_for() {
+        let mut file = File::from(create("test").expect("memory file"));
+        file.write_all(b"bytes").expect("write");
+        file.rewind().expect("rewind");
+        let (from, to) = rustix::pipe::pipe().expect("pipe");
+        // The pipe now holds the page itself, not a copy.
+        rustix::pipe::splice(&file, None, &to, None, 5, rustix::pipe::SpliceFlags::empty()).expect("splice");
+        let mut busy = 0;
+        let sealed = Sealed::seal(file.into(), 5, || {
+            busy += 1;
+            rustix::io::read(&from, &mut [0; 16]).expect("read");
+        });
+        assert_eq!(&*sealed.expect("sealed").map().expect("map"), b"bytes");
+        assert_eq!(busy, 1);
     }
 
     #[test]
