@@ -32,10 +32,6 @@ pub trait Doing<T> {
 }
 
 impl<T, E: fmt::Display> Doing<T> for Result<T, E> {
-    /// Puts `what` before the error.
-    ///
-    /// # Errors
-    /// The error itself, with its context.
     fn doing(self, what: impl fmt::Display) -> Outcome<T> {
         self.map_err(|error| Failure(format!("{what}: {error}")))
     }

@@ -2,8 +2,9 @@
 //!
 //! Nothing in here knows the agent's protocol; it takes finished programs and puts them where a machine boots them.
 //! [`ramdisk`] makes the ramdisk of [`debian`]'s packages, and [`manifest`] and [`sbom`] tell what it is made of.
-//! [`deb`] makes Debian packages of it, and [`signing`] signs plugins that are fetched at boot. [`process`] starts every
-//! tool, and [`failure`] is the line that a person reads when one fails.
+//! [`iso`] makes an image that boots it, [`deb`] makes Debian packages of the agent and [`coreos`] what Fedora CoreOS runs.
+//! [`signing`] signs plugins that are fetched at boot. [`process`] starts every tool, found by [`search_path`], and
+//! [`failure`] is the line that a person reads when one fails.
 
 pub mod arch;
 pub mod compress;
@@ -20,4 +21,5 @@ pub mod names;
 pub mod process;
 pub mod ramdisk;
 pub mod sbom;
+pub mod search_path;
 pub mod signing;

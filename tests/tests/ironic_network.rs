@@ -28,6 +28,15 @@ fn run(host: &Host, line: &str) -> String {
     host.in_its_network(&argv).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
+/// An agent in a network namespace of its own, which gets its cable when a lookup has failed without one.
+fn plugged_in_late(ironic: &FakeIronic) -> Host {
+    let builder = Host::with(machine::plain()).with_ironic(&ironic.url()).in_own_network().listens_by_default();
+    let host = builder.flag("--http-request-timeout").flag("2").launch();
+    host.log_line(&["lookup failed", "tcp connect error"]);
+    own_network::connect(host.id());
+    host
+}
+
 /// A machine with a network namespace of its own, the cable of which is plugged in when the agent runs already. There
 /// is no IPv4 but the loopback's, and the agent listens where it does by default.
 #[test]
@@ -37,10 +46,7 @@ fn a_machine_with_nothing_but_ipv6_meets_ironic() {
     }
     let ironic = FakeIronic::start_on(&format!("[{ADDRESS_V6}]:0"));
     ironic.set_heartbeat_timeout(4);
-    let builder = Host::with(machine::plain()).with_ironic(&ironic.url()).in_own_network().listens_by_default();
-    let mut host = builder.flag("--http-request-timeout").flag("2").launch();
-    host.log_line(&["lookup failed", "tcp connect error"]);
-    own_network::connect(host.id());
+    let mut host = plugged_in_late(&ironic);
     run(&host, &format!("ip address add {MACHINE_V6}/64 dev {OTHER_END} nodad"));
     run(&host, &format!("ip link set {OTHER_END} up"));
     host.listens();
@@ -131,10 +137,7 @@ fn heartbeats_go_on_from_another_address() {
     }
     let ironic = FakeIronic::start_on(&format!("{ADDRESS_V4}:0"));
     ironic.set_heartbeat_timeout(4);
-    let builder = Host::with(machine::plain()).with_ironic(&ironic.url()).in_own_network().listens_by_default();
-    let mut host = builder.flag("--http-request-timeout").flag("2").launch();
-    host.log_line(&["lookup failed", "tcp connect error"]);
-    own_network::connect(host.id());
+    let mut host = plugged_in_late(&ironic);
     let [before, after] = MACHINE_V4;
     run(&host, &format!("ip address add {before}/24 dev {OTHER_END}"));
     run(&host, &format!("ip link set {OTHER_END} up"));

@@ -1,11 +1,11 @@
 //! What tests and measurements need beside cargo: Debian packages and Python environments, installed when missing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use ipa_imagebuild::failure::{Failure, Outcome};
-use ipa_imagebuild::process;
+use ipa_imagebuild::{process, search_path};
 
 use crate::repo;
 
@@ -230,15 +230,9 @@ fn apt(arguments: &[&str]) -> Outcome {
 }
 
 /// The packages of the programs that no directory of the path has, without repeats.
-fn missing<'a>(tools: &[Tool], path: &'a str) -> Vec<&'static str> {
-    // Some tools lie where only root looks.
-    let directories =
-        || path.split(':').chain(["/usr/sbin", "/sbin"]).filter(|directory: &&'a str| !directory.is_empty());
-    let mut packages: Vec<&str> = tools
-        .iter()
-        .filter(|tool| !directories().any(|directory| Path::new(directory).join(tool.program).is_file()))
-        .map(|tool| tool.package)
-        .collect();
+fn missing(tools: &[Tool], path: &str) -> Vec<&'static str> {
+    let missing = tools.iter().filter(|tool| !search_path::has(path, tool.program));
+    let mut packages: Vec<&str> = missing.map(|tool| tool.package).collect();
     packages.sort_unstable();
     packages.dedup();
     packages

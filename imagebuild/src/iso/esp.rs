@@ -7,9 +7,9 @@ use std::process::Command;
 use super::SHORT;
 use super::grub;
 use super::identity::Identity;
-use super::loaders::{EfiFile, Loaders, search_path};
+use super::loaders::{EfiFile, Loaders};
 use crate::failure::{Doing, Outcome};
-use crate::process;
+use crate::{process, search_path};
 
 /// For boot sector, tables, directories and the last clusters, which files do not fill.
 const MARGIN: u64 = 256 * 1024;
@@ -46,7 +46,7 @@ pub(super) fn make(work: &Path, loaders: &Loaders, config: &Path, identity: &Ide
 fn tool(program: &str, identity: &Identity) -> Command {
     let mut command = Command::new(program);
     command
-        .env("PATH", search_path())
+        .env("PATH", search_path::whole())
         .env("SOURCE_DATE_EPOCH", identity.epoch())
         .env("TZ", "UTC")
         .env("MTOOLSRC", "/dev/null")

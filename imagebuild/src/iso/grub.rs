@@ -6,9 +6,9 @@ use std::process::Command;
 use super::SHORT;
 use super::identity::Identity;
 use super::kernel_line::KernelLine;
-use super::loaders::{Loaders, search_path};
+use super::loaders::Loaders;
 use crate::failure::Outcome;
-use crate::process;
+use crate::{process, search_path};
 
 /// Place of the configuration, in the image and on its EFI partition.
 pub(super) const CONFIG_PATH: &str = "boot/grub/grub.cfg";
@@ -67,7 +67,7 @@ menuentry 'Bare-metal agent' {{
 pub(super) fn bios_image(work: &Path, loaders: &Loaders) -> Outcome<PathBuf> {
     let image = work.join("bios.img");
     let mut command = Command::new("grub-mkimage");
-    command.env("PATH", search_path()).args(["--format", "i386-pc-eltorito", "--prefix", "/boot/grub"]);
+    command.env("PATH", search_path::whole()).args(["--format", "i386-pc-eltorito", "--prefix", "/boot/grub"]);
     command.arg("--directory").arg(loaders.bios_parts()).arg("--output").arg(&image).args(MODULES);
     process::output(&mut command, SHORT)?;
     Ok(image)

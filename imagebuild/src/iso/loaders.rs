@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::inputs::Arch;
 use crate::failure::{Failure, Outcome};
+use crate::search_path;
 
 /// Programs for every image, and their packages.
 const TOOLS: [(&str, &str); 4] =
     [("xorriso", "xorriso"), ("mkfs.fat", "dosfstools"), ("mmd", "mtools"), ("mcopy", "mtools")];
 /// For the part that boots by BIOS.
 const BIOS_TOOLS: [(&str, &str); 1] = [("grub-mkimage", "grub-common")];
-/// Where administrators' programs lie, which a user's path may lack.
-const MORE_PLACES: [&str; 2] = ["/usr/sbin", "/sbin"];
 
 /// The loader files for one kind of machine.
 #[derive(Debug, Clone)]
@@ -108,19 +107,8 @@ impl Loaders {
 pub(super) fn require_tools(arch: Arch) -> Outcome {
     let path = std::env::var("PATH").unwrap_or_default();
     let bios: &[_] = if arch == Arch::X86_64 { &BIOS_TOOLS } else { &[] };
-    let missing = TOOLS.iter().chain(bios).filter(|(program, _)| !on_path(program, &path));
+    let missing = TOOLS.iter().chain(bios).filter(|(program, _)| !search_path::has(&path, program));
     complain("programs", missing.map(|(program, package)| ((*program).to_owned(), (*package).to_owned())))
-}
-
-fn on_path(program: &str, path: &str) -> bool {
-    let places = path.split(':').filter(|place| !place.is_empty()).chain(MORE_PLACES);
-    places.into_iter().any(|place| Path::new(place).join(program).is_file())
-}
-
-/// The search path for a tool, with administrators' places.
-pub(super) fn search_path() -> String {
-    let path = std::env::var("PATH").unwrap_or_default();
-    std::iter::once(path.as_str()).chain(MORE_PLACES).filter(|place| !place.is_empty()).collect::<Vec<_>>().join(":")
 }
 
 fn complain(what: &str, missing: impl Iterator<Item = (String, String)>) -> Outcome {
@@ -159,11 +147,5 @@ mod tests {
         let failure = Loaders::below(directory.path(), Arch::Aarch64).unwrap_err().to_string();
         assert!(failure.contains("usr/lib/grub/arm64-efi-signed/gcdaa64.efi.signed"), "{failure}");
         assert!(!failure.contains("grub-pc-bin"), "{failure}");
-    }
-
-    #[test]
-    fn a_program_counts_only_where_it_is_looked_for() {
-        assert!(on_path("sh", "/nowhere:/bin"));
-        assert!(!on_path("no-such-program", "/bin"));
     }
 }
