@@ -3,10 +3,11 @@
 //! Nothing in here knows the agent's protocol; it takes finished programs and puts them where a machine boots them.
 //! [`ramdisk`] makes the ramdisk of [`debian`]'s packages, and [`manifest`] and [`sbom`] tell what it is made of.
 //! [`iso`] makes an image that boots it, [`deb`] makes Debian packages of the agent and [`coreos`] what Fedora CoreOS runs.
-//! [`signing`] signs plugins that are fetched at boot. [`process`] starts every tool, found by [`search_path`], and
-//! [`failure`] is the line that a person reads when one fails.
+//! [`signing`] signs plugins that are fetched at boot. [`process`] starts every tool, found by [`search_path`],
+//! [`cargo`] is the one that builds what is missing, and [`failure`] is the line that a person reads when one fails.
 
 pub mod arch;
+pub mod cargo;
 pub mod compress;
 pub mod coreos;
 pub mod cpio;

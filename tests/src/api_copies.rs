@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::artifacts;
@@ -66,10 +65,9 @@ fn build(name: &str, changes: &[Change]) -> PathBuf {
     }
     sources.write(&copy);
     let target = fixtures.join("build");
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let output = ipa_imagebuild::cargo::cargo(&copy)
         .args(["build", "--offline", "--package", "ipa-example-minimal", "--lib", "--target-dir"])
         .arg(&target)
-        .current_dir(&copy)
         .output()
         .unwrap_or_else(|error| panic!("cargo: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);

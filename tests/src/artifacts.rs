@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
@@ -102,8 +101,8 @@ fn profile_dir() -> PathBuf {
 
 fn cargo(arguments: &[&str]) {
     let _lock = lock();
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).args(["--offline", "--target-dir"]).arg(target_dir()).current_dir(workspace());
+    let mut command = ipa_imagebuild::cargo::cargo(workspace());
+    command.args(arguments).args(["--offline", "--target-dir"]).arg(target_dir());
     if profile_dir().ends_with("release") && !arguments.contains(&"--profile") {
         command.arg("--release");
     }

@@ -4,18 +4,9 @@ use std::process::Command;
 
 use crate::repo;
 
-/// The cargo that runs this, or the one on the path.
+/// The cargo that runs this, or the one on the path, in the workspace.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(repo::root());
-    // What this cargo tells a program that it runs is not there for one that a person starts. Build scripts see it, and
-    // would make the two build everything anew after each other.
-    for (name, _) in std::env::vars_os() {
-        let told =
-            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
-        if told {
-            command.env_remove(name);
-        }
-    }
+    let mut command = ipa_imagebuild::cargo::cargo(repo::root());
+    command.args(arguments);
     command
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Plan;
 use super::package::Package;
 use super::tree::{DATA, PROGRAM, Tree};
+use crate::cargo::cargo;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::process;
 
@@ -117,7 +118,7 @@ fn libraries(work: &Path, programs: &[&Path]) -> Outcome<String> {
 
 /// The crates that are linked into the programs, with versions and licenses.
 fn crates(repository: &Path) -> Outcome<String> {
-    let mut ask = super::cargo(repository);
+    let mut ask = cargo(repository);
     ask.args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p} {l}"]);
     let answer = process::output(ask.args(["--package", "ipa-host", "--package", "ipa-generic"]), QUESTION)?;
     // Ours end with the place of their sources.

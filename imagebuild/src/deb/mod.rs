@@ -64,10 +64,3 @@ fn epoch(repository: &Path) -> Outcome<i64> {
     };
     text.trim().parse().doing(format_args!("SOURCE_DATE_EPOCH: {text:?}"))
 }
-
-/// cargo in a directory.
-fn cargo(directory: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(directory);
-    command
-}

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::Plan;
 use super::package::Package;
 use super::tree::{DATA, Tree, set_mode};
-use super::{Plan, cargo};
+use crate::cargo::cargo;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::process;
 
