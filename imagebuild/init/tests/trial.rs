@@ -249,22 +249,32 @@ impl Lan {
         })
     }
 
-    /// With a router that gives addresses by DHCPv6 alone: dnsmasq, of the package dnsmasq-base. It knows one machine by
-    /// its MAC address.
+    /// With a router that gives addresses by DHCPv6 alone. It knows one machine by its MAC address.
     fn start_v6(mac: &str, address: &str) -> Self {
-        Self::new("2001:db8::1/64", |directory| {
+        Self::start_router(&format!(
+            "ra-param=srv,4\ndhcp-range=2001:db8::100,2001:db8::1ff,64,600\ndhcp-host={mac},[{address}]\n"
+        ))
+    }
+
+    /// With a router that knows DHCPv6: dnsmasq, of the package dnsmasq-base.
+    fn start_router(conf: &str) -> Self {
+        let lan = Self::new("2001:db8::1/64", |directory| {
             let file = |name: &str| directory.join(name).display().to_string();
             let conf = format!(
-                "keep-in-foreground\nport=0\nuser=root\ninterface=srv\nenable-ra\nra-param=srv,4\n\
-                 dhcp-range=2001:db8::100,2001:db8::1ff,64,600\ndhcp-host={mac},[{address}]\n\
+                "keep-in-foreground\nport=0\nuser=root\ninterface=srv\nenable-ra\n{conf}\
                  dhcp-option=option6:dns-server,[2001:db8::53]\ndhcp-option=option6:domain-search,example\n\
+                 dhcp-option=option6:ntp-server,[2001:db8::1]\ndhcp-option=option6:sntp-server,[2001:db8::2]\n\
                  dhcp-leasefile={}\npid-file={}\n",
                 file("leases"),
                 file("pid")
             );
             fs::write(directory.join("dnsmasq.conf"), conf).unwrap();
             vec!["dnsmasq".to_owned(), format!("--conf-file={}", file("dnsmasq.conf"))]
-        })
+        });
+        // What does not say that it forwards is soon taken for no router any more.
+        let set = "cd /proc/sys/net/ipv6/conf && echo 1 > all/forwarding && echo 1 > all/keep_addr_on_down";
+        lan.container.run(&["sh", "-c", set]);
+        lan
     }
 
     fn plug_into(&self, trial: &Trial) {
@@ -310,9 +320,6 @@ fn a_nic_that_comes_later_gets_a_lease() {
 fn a_router_sends_a_nic_to_a_dhcpv6_server() {
     let mac = "52:54:00:aa:bb:01";
     let lan = Lan::start_v6(mac, "2001:db8::7");
-    // What does not say that it forwards is soon taken for no router any more.
-    let set = "cd /proc/sys/net/ipv6/conf && echo 1 > all/forwarding && echo 1 > all/keep_addr_on_down";
-    lan.container.run(&["sh", "-c", set]);
     lan.container.run(&["ip", "link", "set", "nic0", "address", mac]);
     let mut trial = Trial::start("", &shell("echo here; exec sleep 600"), &[]);
     trial.says("starts, consoles");
@@ -346,6 +353,36 @@ fn a_router_sends_a_nic_to_a_dhcpv6_server() {
     assert!(link.contains("inet6 2001:db8::7/128 scope global dynamic"), "{link}");
     trial.says("nic0 asks for an IPv6 address (dhcpcd)");
     until(|| Some(find_client(trial.container.first(), "dhcpcd")).filter(|again| *again != client));
+}
+
+#[test]
+fn a_router_sends_a_nic_to_a_server_for_all_but_addresses() {
+    let lan = Lan::start_router("dhcp-range=2001:db8::,ra-stateless\n");
+    let mut trial = Trial::start("", &shell("echo here; exec sleep 600"), &[]);
+    trial.says("starts, consoles");
+    lan.plug_into(&trial);
+    trial.says("nic0 asks for what is known besides addresses (dhcpcd)");
+    let services = "nic0 was told by DHCPv6: DNS 2001:db8::53, search example, NTP 2001:db8::1 2001:db8::2";
+    trial.says(services);
+    trial.says("here");
+    let resolv_conf = trial.path("etc/resolv.conf");
+    let told = "search example\nnameserver 2001:db8::53\n";
+    assert_eq!(fs::read_to_string(&resolv_conf).unwrap(), told);
+    // The address is the kernel's own, and nobody asked for another one.
+    let show = ["ip", "-6", "addr", "show", "nic0", "scope", "global"];
+    let link = trial.container.run(&show);
+    assert!(link.contains("inet6 2001:db8::") && link.contains("mngtmpaddr"), "{link}");
+    assert_eq!(link.matches("inet6").count(), 1, "{link}");
+    // Plugged into something else, it asks again.
+    lan.container.run(&["ip", "link", "set", "srv", "down"]);
+    until(|| (!fs::read_to_string(&resolv_conf).ok()?.contains("example")).then_some(()));
+    lan.container.run(&["ip", "link", "set", "srv", "up"]);
+    trial.says(services);
+    let client = find_client(trial.container.first(), "dhcpcd: nic0");
+    Command::new("kill").args(["-s", "KILL", &client.to_string()]).status().unwrap();
+    trial.says("DHCP client Information of link");
+    trial.says("nic0 asks for what is known besides addresses (dhcpcd)");
+    until(|| (fs::read_to_string(&resolv_conf).ok()? == told).then_some(()));
 }
 
 fn find_client(first: u32, name: &str) -> u32 {

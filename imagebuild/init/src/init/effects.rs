@@ -51,8 +51,8 @@ impl Init {
                 }
             }
             Action::Start { index, name, client: Client::V4, .. } => self.start_udhcpc(index, &name),
-            Action::Start { index, name, mac, client: Client::V6 } => self.start_dhcpcd(index, &name, mac),
-            Action::Stop(index) => self.stop_clients(index, Signal::TERM, None),
+            Action::Start { index, name, mac, client } => self.start_dhcpcd(client, index, &name, mac),
+            Action::Stop { index, only } => self.stop_clients(index, Signal::TERM, only),
             // A machine in rescue mode is moved to its user's network.
             Action::Renew(index) if self.is_rescued() => self.stop_clients(index, Signal::TERM, None),
             Action::Renew(index) => self.stop_clients(index, Signal::USR1, Some(Client::V4)),
@@ -62,12 +62,12 @@ impl Init {
     fn start_udhcpc(&mut self, index: u32, name: &str) {
         let handler = self.path(RUN).join(lease::HANDLER).display().to_string();
         let mut argv = vec![BUSYBOX, "udhcpc", "-f", "-i", name, "-s", &handler, "-t", "4", "-T", "3", "-A", "5"];
-        argv.extend(["-O", "staticroutes", "-O", "mtu", "-O", "search", "-O", "hostname"]);
+        argv.extend(["-O", "staticroutes", "-O", "mtu", "-O", "search", "-O", "hostname", "-O", "ntpsrv"]);
         self.log.say(format_args!("network: {name} asks for an address (udhcpc)"));
         self.spawn(command(&argv), Role::Dhcp { index, client: Client::V4 });
     }
 
-    fn start_dhcpcd(&mut self, index: u32, name: &str, mac: Option<Mac>) {
+    fn start_dhcpcd(&mut self, client: Client, index: u32, name: &str, mac: Option<Mac>) {
         if !Path::new(DHCPCD).exists() {
             let without = format!("this ramdisk was built without {DHCPCD} (package dhcpcd-base)");
             return self.log.say(format_args!("network: {name} should ask a DHCPv6 server, but {without}"));
@@ -75,9 +75,10 @@ impl Init {
         let handler = self.path(RUN).join(lease::HANDLER).display().to_string();
         let duid = lease6::duid(mac);
         let mut argv = vec![DHCPCD];
-        argv.extend(lease6::arguments(name, &handler, &duid));
-        self.log.say(format_args!("network: {name} asks for an IPv6 address (dhcpcd)"));
-        self.spawn(command(&argv), Role::Dhcp { index, client: Client::V6 });
+        argv.extend(lease6::arguments(client, name, &handler, &duid));
+        let what = if client == Client::Information { "what is known besides addresses" } else { "an IPv6 address" };
+        self.log.say(format_args!("network: {name} asks for {what} (dhcpcd)"));
+        self.spawn(command(&argv), Role::Dhcp { index, client });
     }
 
     fn stop_clients(&mut self, link: u32, signal: Signal, only: Option<Client>) {

@@ -1,4 +1,5 @@
-//! The network as the kernel line wants it: `ip=`, `BOOTIF=`, `nameserver=`, `vlan=` and `bond=`, as dracut reads them.
+//! The network as the kernel line wants it: `ip=`, `BOOTIF=`, `nameserver=`, `vlan=` and `bond=`, as dracut reads them, and
+//! the agent's own `ipa-ntp-server=`.
 
 use std::net::IpAddr;
 
@@ -18,6 +19,8 @@ pub struct Wanted {
     pub is_explicit: bool,
     /// The NIC that the machine booted from.
     pub boot_nic: Option<Mac>,
+    /// Time servers, addresses or names.
+    pub time_servers: Vec<String>,
     /// What of the line was not understood and is left out.
     pub complaints: Vec<String>,
 }
@@ -43,6 +46,13 @@ pub fn read(line: &KernelLine) -> Wanted {
         match unbracketed(value).parse() {
             Ok(server) => wanted.config.dns.push(server),
             Err(_) => wanted.complaints.push(format!("nameserver={value}: no address, the word is left out")),
+        }
+    }
+    if let Some(value) = line.value("ipa-ntp-server").filter(|value| !value.is_empty()) {
+        if unbracketed(value).parse::<IpAddr>().is_ok() || is_host(value) {
+            wanted.time_servers.push(unbracketed(value).to_owned());
+        } else {
+            wanted.complaints.push(format!("ipa-ntp-server={value}: no address and no name, the word is left out"));
         }
     }
     if let Some(value) = line.value("BOOTIF") {

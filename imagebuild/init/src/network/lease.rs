@@ -30,6 +30,7 @@ const VARIABLES: &[&str] = &[
     "staticroutes",
     "serverid",
     "lease",
+    "ntpsrv",
 ];
 /// Most routes, servers or domains of a lease.
 pub(super) const MOST: usize = 64;
@@ -54,6 +55,8 @@ pub enum Change {
     Lost,
     /// There is one, new or again.
     Bound(Box<Lease>),
+    /// A server told this and gave no address: those come from elsewhere.
+    Informed(Services),
     /// No server answered; the client goes on.
     Unanswered,
 }
@@ -65,10 +68,8 @@ pub struct Lease {
     pub address: Cidr,
     /// The routes.
     pub routes: Vec<Route>,
-    /// Servers for names.
-    pub dns: Vec<IpAddr>,
-    /// Domains in which names are looked for.
-    pub domains: Vec<String>,
+    /// What the server told besides.
+    pub services: Services,
     /// The machine's name.
     pub hostname: Option<String>,
     /// Largest packet, in bytes.
@@ -77,6 +78,17 @@ pub struct Lease {
     pub server: Option<IpAddr>,
     /// How long it is valid, in seconds, for the log.
     pub seconds: Option<u32>,
+}
+
+/// What a server tells that has nothing to do with its client's address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Services {
+    /// Servers for names.
+    pub dns: Vec<IpAddr>,
+    /// Domains in which names are looked for.
+    pub domains: Vec<String>,
+    /// Time servers: names, or addresses with the link that they are on (`fe80::1%ens3`) where it matters.
+    pub ntp: Vec<String>,
 }
 
 /// Makes the datagram of a client's event and environment.
@@ -112,7 +124,8 @@ pub fn decode(datagram: &[u8]) -> Result<Told, String> {
         "bound" | "renew" | "informed" => (Client::V4, bound(lease(value))),
         "deconfig" => (Client::V4, Ok(Change::Lost)),
         "leasefail" | "nak" => (Client::V4, Ok(Change::Unanswered)),
-        "BOUND6" | "RENEW6" | "REBIND6" | "REBOOT6" => (Client::V6, bound(lease6::lease(value))),
+        "BOUND6" | "RENEW6" | "REBIND6" | "REBOOT6" => (Client::V6, bound(lease6::lease(interface, value))),
+        "INFORM6" => (Client::Information, Ok(Change::Informed(lease6::services(interface, value)))),
         "EXPIRE6" | "STOP6" => (Client::V6, Ok(Change::Lost)),
         other => return Err(format!("DHCP on {interface}: unknown event {other:?}")),
     };
@@ -128,11 +141,15 @@ fn lease<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Result<Lease, String> {
     let address = bits.and_then(|bits| Cidr::new(ip.into(), bits));
     let address = address.filter(|own| is_usable(own.address)).ok_or("the lease has no address that can be used")?;
     let domains = words("search").chain(words("domain")).filter(|name| is_host(name)).map(str::to_owned);
+    let servers = |key| words(key).filter_map(|server| server.parse().ok()).filter(|server| is_usable(*server));
     Ok(Lease {
         address,
         routes: routes(value("staticroutes").unwrap_or_default(), words("router")),
-        dns: words("dns").filter_map(|server| server.parse().ok()).filter(|server| is_usable(*server)).collect(),
-        domains: domains.collect(),
+        services: Services {
+            dns: servers("dns").collect(),
+            domains: domains.collect(),
+            ntp: servers("ntpsrv").map(|server: IpAddr| server.to_string()).collect(),
+        },
         hostname: value("hostname").filter(|name| is_host(name)).map(str::to_owned),
         mtu: value("mtu").and_then(|mtu| mtu.parse().ok()).filter(|mtu| (LEAST_MTU..=65_535).contains(mtu)),
         server: value("serverid").and_then(|server| server.parse().ok()),
@@ -188,11 +205,13 @@ mod tests {
             ("mtu", "1400"),
             ("serverid", "10.0.2.2"),
             ("lease", "86400"),
+            ("ntpsrv", "10.0.2.4 ntp.example 224.0.1.1 10.0.2.5"),
         ]);
         assert_eq!(lease.address, Cidr::parse("10.0.2.15/24").unwrap());
         assert_eq!(lease.routes.len(), 1);
         assert_eq!(lease.routes[0].gateway, Some("10.0.2.2".parse().unwrap()));
-        assert_eq!((lease.dns.len(), lease.mtu, lease.seconds), (2, Some(1400), Some(86_400)));
+        assert_eq!((lease.services.dns.len(), lease.mtu, lease.seconds), (2, Some(1400), Some(86_400)));
+        assert_eq!(lease.services.ntp, ["10.0.2.4", "10.0.2.5"]);
         assert_eq!(lease.hostname.as_deref(), Some("node-1"));
     }
 
@@ -244,8 +263,8 @@ mod tests {
             ("dns", "0.0.0.0 224.0.0.1"),
             ("lease", &long),
         ]);
-        assert_eq!((lease.hostname, lease.mtu, lease.domains), (None, None, vec!["ok.example".to_owned()]));
-        assert!(lease.routes.is_empty() && lease.dns.is_empty());
+        assert_eq!((lease.hostname, lease.mtu, lease.services.domains), (None, None, vec!["ok.example".to_owned()]));
+        assert!(lease.routes.is_empty() && lease.services.dns.is_empty());
         assert!(decode(&[0xff; 100]).is_err() && decode(b"").is_err());
         assert_eq!(told("deconfig", &[("interface", "e")]).unwrap().change, Change::Lost);
         assert_eq!(told("leasefail", &[("interface", "e")]).unwrap().change, Change::Unanswered);

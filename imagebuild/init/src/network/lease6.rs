@@ -1,12 +1,16 @@
 //! The lease that Debian's `dhcpcd` tells of: it runs a program as `udhcpc` does, with other names in the environment.
 //!
 //! `dhcpcd` gives the interface its address itself, with the lifetimes that the server set, and takes it away again. So
-//! a lease matters here for its servers for names, and for the log.
+//! a lease matters here for its servers for names and time, and for the log.
+//!
+//! Where addresses come from elsewhere and a router only sends hosts to a server for the rest (stateless DHCPv6, the flag
+//! O), the same client asks for that alone.
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::Client;
 use super::address::{Cidr, Mac, is_host, is_link_local, is_usable};
-use super::lease::{Lease, MOST};
+use super::lease::{Lease, MOST, Services};
 
 /// What is passed on of the environment.
 pub(super) const VARIABLES: &[&str] = &[
@@ -18,6 +22,9 @@ pub(super) const VARIABLES: &[&str] = &[
     ADDRESSES[2].1,
     NAME_SERVERS,
     DOMAINS,
+    TIME_SERVERS[0],
+    TIME_SERVERS[1],
+    TIME_SERVERS[2],
 ];
 /// The addresses of the one set that is asked for, and how long each is valid, in seconds.
 const ADDRESSES: [(&str, &str); 3] = [
@@ -27,15 +34,19 @@ const ADDRESSES: [(&str, &str); 3] = [
 ];
 const NAME_SERVERS: &str = "new_dhcp6_name_servers";
 const DOMAINS: &str = "new_dhcp6_domain_search";
+/// Time servers: addresses and names of the option 56, and addresses of its predecessor, the option 31.
+const TIME_SERVERS: [&str; 3] =
+    ["new_dhcp6_ntp_server_addr", "new_dhcp6_ntp_server_fqdn", "new_dhcp6_sntp_servers"];
 /// What the client asks for besides an address, by its names of the options.
-const OPTIONS: [&str; 2] = ["dhcp6_name_servers", "dhcp6_domain_search"];
+const OPTIONS: [&str; 4] = ["dhcp6_name_servers", "dhcp6_domain_search", "dhcp6_ntp_server", "dhcp6_sntp_servers"];
 
-/// What the client is told on its command line, for one interface. `handler` is the program that it runs, and `duid`
-/// the option that [`duid`] makes.
-pub fn arguments<'a>(interface: &'a str, handler: &'a str, duid: &'a str) -> Vec<&'a str> {
+/// What the client is told on its command line, for one interface: to get an address, or only [`Client::Information`].
+/// `handler` is the program that it runs, and `duid` the option that [`duid`] makes.
+pub fn arguments<'a>(client: Client, interface: &'a str, handler: &'a str, duid: &'a str) -> Vec<&'a str> {
     let mut words = vec!["-6", "--nobackground", "--config", "/dev/null", "--nodev"];
     // The kernel listens to routers; and asking goes on until somebody answers.
-    words.extend(["--noipv6rs", "--ia_na", "--timeout", "0"]);
+    let wanted = if client == Client::Information { "--inform6" } else { "--ia_na" };
+    words.extend(["--noipv6rs", wanted, "--timeout", "0"]);
     // An address outlives its client, which is started again.
     words.extend(["--persistent", "--script", handler, duid]);
     words.extend(OPTIONS.iter().flat_map(|option| ["--option", option]));
@@ -52,8 +63,7 @@ pub fn duid(mac: Option<Mac>) -> String {
 }
 
 /// The lease in what the client passed on of a server's answer.
-pub(super) fn lease<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Result<Lease, String> {
-    let words = |key| value(key).unwrap_or_default().split_whitespace().take(MOST);
+pub(super) fn lease<'a>(interface: &str, value: impl Fn(&str) -> Option<&'a str>) -> Result<Lease, String> {
     let usable = |(address, seconds): &(&str, &str)| {
         let address: Ipv6Addr = value(address)?.parse().ok()?;
         let seconds: Option<u32> = value(seconds).and_then(|seconds| seconds.parse().ok());
@@ -63,22 +73,30 @@ pub(super) fn lease<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Result<Lease
     };
     let (address, seconds) =
         ADDRESSES.iter().find_map(usable).ok_or("the lease has no IPv6 address that can be used")?;
+    let services = services(interface, value);
+    Ok(Lease { address, routes: Vec::new(), services, hostname: None, mtu: None, server: None, seconds })
+}
+
+/// What a server tells besides addresses.
+pub(super) fn services<'a>(interface: &str, value: impl Fn(&str) -> Option<&'a str>) -> Services {
+    let words = |key| value(key).unwrap_or_default().split_whitespace().take(MOST);
     let servers = words(NAME_SERVERS).filter_map(|server| server.parse::<Ipv6Addr>().ok().map(IpAddr::V6));
-    Ok(Lease {
-        address,
-        routes: Vec::new(),
+    let time_server = |server: &str| match server.parse::<Ipv6Addr>() {
+        Ok(address) if !is_usable(address.into()) => None,
+        // It can be asked only by who knows where.
+        Ok(address) if is_link_local(address) => Some(format!("{address}%{interface}")),
+        Ok(address) => Some(address.to_string()),
+        Err(_) => is_host(server).then(|| server.to_owned()),
+    };
+    Services {
         dns: servers.filter(|server| is_usable(*server)).collect(),
         domains: words(DOMAINS).filter(|name| is_host(name)).map(str::to_owned).collect(),
-        hostname: None,
-        mtu: None,
-        server: None,
-        seconds,
-    })
+        ntp: TIME_SERVERS.iter().flat_map(|key| words(key)).filter_map(time_server).take(MOST).collect(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Client;
     use super::super::lease::{Change, Told, decode, encode};
     use super::*;
 
@@ -110,7 +128,8 @@ mod tests {
         ];
         let lease = bound(&environment);
         assert_eq!(lease.address, Cidr::parse("fd00:1::1b5/128").unwrap());
-        assert_eq!((lease.dns.len(), lease.domains.len(), lease.seconds), (2, 2, Some(600)));
+        let Services { dns, domains, .. } = &lease.services;
+        assert_eq!((dns.len(), domains.len(), lease.seconds), (2, 2, Some(600)));
         assert!(lease.routes.is_empty());
         for event in ["RENEW6", "REBIND6", "REBOOT6"] {
             let change = told(event, &environment).unwrap().change;
@@ -120,6 +139,28 @@ mod tests {
             let lost = Told { interface: "ens3".to_owned(), client: Client::V6, change: Change::Lost };
             assert_eq!(told(event, &environment[..1]).unwrap(), lost, "{event}");
         }
+    }
+
+    #[test]
+    fn what_is_told_without_an_address() {
+        let environment = [
+            ("interface", "ens3"),
+            (NAME_SERVERS, "fd00:1::53"),
+            (DOMAINS, "example"),
+            (TIME_SERVERS[0], "fd00:1::123 fe80::1"),
+            (TIME_SERVERS[1], "ntp.example -x"),
+            (TIME_SERVERS[2], "ff05::101 fd00:1::124"),
+        ];
+        let services = Services {
+            dns: vec!["fd00:1::53".parse().unwrap()],
+            domains: vec!["example".to_owned()],
+            ntp: ["fd00:1::123", "fe80::1%ens3", "ntp.example", "fd00:1::124"].map(str::to_owned).to_vec(),
+        };
+        let (interface, client) = ("ens3".to_owned(), Client::Information);
+        let change = Change::Informed(services.clone());
+        assert_eq!(told("INFORM6", &environment).unwrap(), Told { interface, client, change });
+        let with_address = [&environment[..], &[(ADDRESS, "fd00::7")]].concat();
+        assert_eq!(bound(&with_address).services, services);
     }
 
     #[test]
@@ -151,19 +192,25 @@ mod tests {
             (NAME_SERVERS, &servers),
             (DOMAINS, "x;y -z ok.example nameserver\u{1b}[2J"),
         ]);
-        assert_eq!((lease.dns.len(), lease.seconds, lease.domains), (MOST, None, vec!["ok.example".to_owned()]));
+        let Services { dns, domains, .. } = lease.services;
+        assert_eq!((dns.len(), lease.seconds, domains), (MOST, None, vec!["ok.example".to_owned()]));
         let lease = bound(&[("interface", "e"), (ADDRESS, "fd00::7"), (NAME_SERVERS, ":: ff02::fb 10.0.0.1 x")]);
-        assert!(lease.dns.is_empty());
+        assert!(lease.services.dns.is_empty());
     }
 
     #[test]
     fn the_client_minds_one_interface_and_addresses_only() {
         let mac = Mac::parse("52:54:00:aa:bb:01");
         assert_eq!((duid(mac).as_str(), duid(None).as_str()), ("--duid=00:03:00:01:52:54:00:aa:bb:01", "--duid=ll"));
-        let words = arguments("ens3", "/run/ipa-init/dhcp-event", "--duid=ll");
-        assert_eq!(words.last_chunk(), Some(&["--", "ens3"]));
-        for word in ["-6", "--noipv6rs", "--persistent", "--duid=ll"] {
-            assert!(words.contains(&word), "{word} in {words:?}");
+        for (client, wanted, other) in
+            [(Client::V6, "--ia_na", "--inform6"), (Client::Information, "--inform6", "--ia_na")]
+        {
+            let words = arguments(client, "ens3", "/run/ipa-init/dhcp-event", "--duid=ll");
+            assert_eq!(words.last_chunk(), Some(&["--", "ens3"]));
+            for word in ["-6", "--noipv6rs", "--persistent", "--duid=ll", wanted] {
+                assert!(words.contains(&word), "{word} in {words:?}");
+            }
+            assert!(!words.contains(&other), "{words:?}");
         }
     }
 }

@@ -41,6 +41,7 @@ const IFA_FLAGS: u16 = 8;
 const IFA_F_DADFAILED: u32 = 0x08;
 const IFA_F_TENTATIVE: u32 = 0x40;
 const IF_RA_MANAGED: u32 = 0x40;
+const IF_RA_OTHERCONF: u32 = 0x80;
 const ND_OPT_RDNSS: u8 = 25;
 
 /// The socket.
@@ -182,7 +183,8 @@ fn router(content: &[u8]) -> Option<Event> {
     let (_, protocol) = attributes(content.get(16..)?).into_iter().find(|(at, _)| *at == IFLA_PROTINFO)?;
     let (_, flags) = attributes(protocol).into_iter().find(|(at, _)| *at == IFLA_INET6_FLAGS)?;
     let flags = u32::from_ne_bytes(flags.try_into().ok()?);
-    Some(Event::Router { index: index(content)?, managed: flags & IF_RA_MANAGED != 0 })
+    let (managed, other) = (flags & IF_RA_MANAGED != 0, flags & IF_RA_OTHERCONF != 0);
+    Some(Event::Router { index: index(content)?, managed, other })
 }
 
 fn address(content: &[u8], is_there: bool) -> Option<Event> {
@@ -310,9 +312,13 @@ mod tests {
 
     #[test]
     fn routers_and_their_resolvers() {
-        let mut content = link_header(AF_INET6, 7, 0);
-        content.extend(attribute(IFLA_PROTINFO, &attribute(IFLA_INET6_FLAGS, &0x80_0000c0_u32.to_ne_bytes())));
-        assert_eq!(parse(&message(RTM_NEWLINK, &content)), [Event::Router { index: 7, managed: true }]);
+        for (flags, managed, other) in
+            [(0x80_0000c0_u32, true, true), (0x80_000080, false, true), (0x80_000000, false, false)]
+        {
+            let mut content = link_header(AF_INET6, 7, 0);
+            content.extend(attribute(IFLA_PROTINFO, &attribute(IFLA_INET6_FLAGS, &flags.to_ne_bytes())));
+            assert_eq!(parse(&message(RTM_NEWLINK, &content)), [Event::Router { index: 7, managed, other }]);
+        }
         let server: Ipv6Addr = "fd00::53".parse().unwrap();
         let option = [&[ND_OPT_RDNSS, 3, 0, 0, 0, 0, 0, 9][..], &server.octets()].concat();
         let length = u16::try_from(option.len()).unwrap().to_ne_bytes();

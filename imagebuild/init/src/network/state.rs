@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::address::{Cidr, Mac};
 use super::config::{Config, Kind, Link, Others};
-use super::lease::{Change, Lease, Told};
+use super::lease::{Change, Lease, Services, Told};
 use super::{plan, resolver};
 
 /// Metric of routes on the NIC that was booted from. The lowest one wins.
@@ -63,6 +63,8 @@ pub enum Event {
         index: u32,
         /// True if from DHCPv6.
         managed: bool,
+        /// True if a DHCPv6 server tells everything else.
+        other: bool,
     },
     /// A router told servers for names.
     Resolver {
@@ -77,7 +79,7 @@ pub enum Event {
     ClientEnded {
         /// Number of the link.
         index: u32,
-        /// Which of the two.
+        /// Which one.
         client: Client,
     },
     /// It is decided what is wanted.
@@ -91,6 +93,8 @@ pub enum Client {
     V4,
     /// For an IPv6 address.
     V6,
+    /// For what a DHCPv6 server tells besides addresses, where those come from elsewhere.
+    Information,
 }
 
 /// What is to be done.
@@ -117,7 +121,12 @@ pub enum Action {
         client: Client,
     },
     /// End the clients of a link.
-    Stop(u32),
+    Stop {
+        /// The link's number.
+        index: u32,
+        /// Only this one.
+        only: Option<Client>,
+    },
     /// Have the client of IPv4 ask its server again.
     Renew(u32),
     /// Write this to `/etc/resolv.conf`.
@@ -137,11 +146,13 @@ struct Nic {
     is_named: bool,
     is_configured: bool,
     managed: bool,
+    other: bool,
     /// True until the client that was just started said that it has no lease, as each does.
     is_starting: bool,
     clients: BTreeSet<Client>,
     lease4: Option<Lease>,
     lease6: Option<Lease>,
+    informed: Option<Services>,
     servers: Vec<IpAddr>,
     addresses: BTreeSet<IpAddr>,
 }
@@ -229,7 +240,7 @@ impl Network {
                 hostname.map(|name| self.named(name)).unwrap_or_default()
             }
             Event::Named(index) => self.nic(index, |nic| nic.is_named = true),
-            Event::Router { index, managed } => self.nic(index, |nic| nic.managed = managed),
+            Event::Router { index, managed, other } => self.router(index, managed, other),
             Event::Resolver { index, servers } => self.nic(index, |nic| nic.servers = servers),
             Event::ClientEnded { index, client } => self.nic(index, |nic| _ = nic.clients.remove(&client)),
             Event::Address { index, address, is_there } => self.nic(index, |nic| {
@@ -248,6 +259,17 @@ impl Network {
 
     fn nic(&mut self, index: u32, change: impl FnOnce(&mut Nic)) -> Vec<Action> {
         self.nics.get_mut(&index).map(change);
+        Vec::new()
+    }
+
+    fn router(&mut self, index: u32, managed: bool, other: bool) -> Vec<Action> {
+        let Some(nic) = self.nics.get_mut(&index) else { return Vec::new() };
+        let was_managed = std::mem::replace(&mut nic.managed, managed);
+        nic.other = other;
+        if managed && !was_managed && nic.clients.contains(&Client::Information) {
+            // There can be one client of DHCPv6 on a link; the other one is started when this one has ended.
+            return vec![Action::Stop { index, only: Some(Client::Information) }];
+        }
         Vec::new()
     }
 
@@ -287,7 +309,7 @@ impl Network {
         let Some(nic) = self.nics.remove(&index) else { return Vec::new() };
         self.purposes.remove(&nic.name);
         self.devices.retain(|_, device| *device != nic.name);
-        vec![Action::Say(format!("{} is gone", nic.name)), Action::Stop(index)]
+        vec![Action::Say(format!("{} is gone", nic.name)), Action::Stop { index, only: None }]
     }
 
     fn told(&mut self, told: Told) -> Vec<Action> {
@@ -298,6 +320,7 @@ impl Network {
             // This client takes its address away itself.
             Change::Lost if told.client == Client::V6 => {
                 let old = nic.lease6.take();
+                nic.informed = None;
                 return old.map(|old| Action::Say(over(&name, &old))).into_iter().collect();
             }
             Change::Lost => {
@@ -307,6 +330,11 @@ impl Network {
                 }
                 let Some(old) = nic.lease4.take() else { return Vec::new() };
                 return vec![Action::Say(over(&name, &old)), plan::without(&name, &old.address)];
+            }
+            Change::Informed(services) => {
+                let said = Action::Say(format!("{name} was told by DHCPv6:{}", listed(&services)));
+                let is_news = nic.informed.replace(services.clone()) != Some(services);
+                return is_news.then_some(said).into_iter().collect();
             }
             Change::Bound(lease) => *lease,
         };
@@ -445,7 +473,13 @@ impl Network {
         let mut actions = Vec::new();
         for (index, nic) in &mut self.nics {
             let Some(purpose) = self.purposes.get(&nic.name) else { continue };
-            let clients = [(Client::V4, purpose.dhcp4), (Client::V6, purpose.dhcp6 || nic.managed)];
+            let has_address = purpose.dhcp6 || nic.managed;
+            // The client that gets an address is told the rest as well.
+            let clients = [
+                (Client::V4, purpose.dhcp4),
+                (Client::V6, has_address && !nic.clients.contains(&Client::Information)),
+                (Client::Information, nic.other && !has_address && !nic.clients.contains(&Client::V6)),
+            ];
             for (client, wanted) in clients {
                 if wanted && nic.has_carrier && nic.clients.insert(client) {
                     nic.is_starting |= client == Client::V4;
@@ -456,14 +490,32 @@ impl Network {
         actions
     }
 
-    fn resolve(&mut self) -> Vec<Action> {
+    /// What servers told on all links, what counts most first.
+    fn services(&self) -> impl Iterator<Item = &Services> {
+        self.by_metric().into_iter().flat_map(|nic| {
+            let leases = nic.lease4.iter().chain(&nic.lease6);
+            leases.map(|lease| &lease.services).chain(&nic.informed)
+        })
+    }
+
+    /// The links, the one with the lowest metric first.
+    fn by_metric(&self) -> Vec<&Nic> {
         let mut nics: Vec<&Nic> = self.nics.values().collect();
         nics.sort_by_key(|nic| self.purposes.get(&nic.name).map_or(u32::MAX, |purpose| purpose.metric));
-        let leases = || nics.iter().flat_map(|nic| nic.lease4.iter().chain(&nic.lease6));
+        nics
+    }
+
+    /// The time servers that were told by DHCP.
+    pub fn time_servers(&self) -> impl Iterator<Item = &str> {
+        self.services().flat_map(|services| &services.ntp).map(String::as_str)
+    }
+
+    fn resolve(&mut self) -> Vec<Action> {
+        let nics = self.by_metric();
         let told = nics.iter().flat_map(|nic| &nic.servers);
         let fixed = self.config.iter().flat_map(|config| &config.dns);
-        let servers = fixed.chain(leases().flat_map(|lease| &lease.dns)).chain(told);
-        let text = resolver::resolv_conf(servers, leases().flat_map(|lease| &lease.domains));
+        let servers = fixed.chain(self.services().flat_map(|services| &services.dns)).chain(told);
+        let text = resolver::resolv_conf(servers, self.services().flat_map(|services| &services.domains));
         if text == self.resolv_conf {
             return Vec::new();
         }
@@ -474,6 +526,15 @@ impl Network {
 
 fn over(name: &str, lease: &Lease) -> String {
     format!("{name}: the lease of {} is over", lease.address)
+}
+
+/// What a server told, for the log.
+fn listed(services: &Services) -> String {
+    let dns: Vec<String> = services.dns.iter().map(ToString::to_string).collect();
+    let parts = [("DNS", &dns), ("search", &services.domains), ("NTP", &services.ntp)];
+    let words = parts.iter().filter(|(_, list)| !list.is_empty()).map(|(what, list)| format!(" {what} {}", list.join(" ")));
+    let text = words.collect::<Vec<String>>().join(",");
+    if text.is_empty() { " nothing".to_owned() } else { text }
 }
 
 fn describe(name: &str, lease: &Lease) -> String {

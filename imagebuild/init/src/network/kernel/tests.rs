@@ -62,6 +62,22 @@ fn the_boot_nic() {
 }
 
 #[test]
+fn the_time_server() {
+    for (line, servers) in [
+        ("ipa-ntp-server=192.0.2.1 ipa-ntp-server=ntp.example", &["ntp.example"][..]),
+        ("ipa-ntp-server=[fd00::1]", &["fd00::1"]),
+        ("ipa-ntp-server=fd00::1", &["fd00::1"]),
+        ("ipa-ntp-server= ntp_server", &[]),
+    ] {
+        let wanted = wanted(line);
+        assert_eq!((&wanted.time_servers[..], wanted.complaints.len()), (&servers.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()[..], 0), "{line}");
+    }
+    let odd = wanted("ipa-ntp-server=-x");
+    assert_eq!(odd.complaints, ["ipa-ntp-server=-x: no address and no name, the word is left out"]);
+    assert!(odd.time_servers.is_empty() && !odd.is_explicit);
+}
+
+#[test]
 fn bonds_and_vlans() {
     let wanted = wanted("bond=bond0:ens3,ens4:mode=4,miimon=100:9000 vlan=bond0.100:bond0 ip=bond0.100:dhcp");
     assert_eq!(wanted.complaints, Vec::<String>::new());

@@ -35,7 +35,8 @@ fn shown(actions: &[Action]) -> Vec<String> {
         Action::Ip(words) => Some(format!("ip {}", words.join(" "))),
         Action::Write { path, value } => Some(format!("{value} > {path}")),
         Action::Start { name, client, .. } => Some(format!("start {client:?} {name}")),
-        Action::Stop(index) => Some(format!("stop {index}")),
+        Action::Stop { index, only: None } => Some(format!("stop {index}")),
+        Action::Stop { index, only: Some(client) } => Some(format!("stop {index} {client:?}")),
         Action::Renew(index) => Some(format!("renew {index}")),
         Action::ResolvConf(text) => Some(format!("resolv.conf {text:?}")),
         Action::Hostname(name) => Some(format!("hostname {name}")),
@@ -133,8 +134,8 @@ fn the_boot_nic_is_waited_for_and_its_routes_win() {
 fn ipv6_is_the_kernels_work_unless_a_router_says_dhcp() {
     let mut network = by_line("");
     network.all([link(2, "ens3", 1, true), Event::Named(2)]);
-    assert_eq!(network.does(Event::Router { index: 2, managed: false }), Vec::<String>::new());
-    assert_eq!(network.does(Event::Router { index: 2, managed: true }), ["start V6 ens3"]);
+    assert_eq!(network.does(Event::Router { index: 2, managed: false, other: false }), Vec::<String>::new());
+    assert_eq!(network.does(Event::Router { index: 2, managed: true, other: true }), ["start V6 ens3"]);
     let bound =
         [("interface", "ens3"), ("new_dhcp6_ia_na1_ia_addr1", "fd00::7"), ("new_dhcp6_name_servers", "fd00::53")];
     // The client gave the link the address itself.
@@ -156,6 +157,41 @@ fn ipv6_is_the_kernels_work_unless_a_router_says_dhcp() {
     );
     assert_eq!(network.does(told("EXPIRE6", &bound[..1])), Vec::<String>::new());
     assert_eq!(network.does(Event::ClientEnded { index: 2, client: Client::V6 }), ["start V6 ens3"]);
+}
+
+#[test]
+fn a_router_sends_to_a_server_for_the_rest() {
+    let mut network = by_line("");
+    network.all([link(2, "ens3", 1, true), Event::Named(2)]);
+    let router = |managed, other| Event::Router { index: 2, managed, other };
+    assert_eq!(network.does(router(false, true)), ["start Information ens3"]);
+    assert_eq!(network.does(router(false, true)), Vec::<String>::new());
+    let informed = [
+        ("interface", "ens3"),
+        ("new_dhcp6_name_servers", "fd00::53"),
+        ("new_dhcp6_domain_search", "example"),
+        ("new_dhcp6_sntp_servers", "fd00::123"),
+    ];
+    assert_eq!(network.does(told("INFORM6", &informed)), ["resolv.conf \"search example\\nnameserver fd00::53\\n\""]);
+    assert_eq!(network.event(told("INFORM6", &informed)), []);
+    assert_eq!(network.time_servers().collect::<Vec<_>>(), ["fd00::123"]);
+    assert_eq!(network.does(Event::ClientEnded { index: 2, client: Client::Information }), ["start Information ens3"]);
+    // The router changes its mind: the clients of DHCPv6 follow each other.
+    assert_eq!(network.does(router(true, true)), ["stop 2 Information"]);
+    assert_eq!(network.does(router(true, true)), Vec::<String>::new());
+    assert_eq!(network.does(told("STOP6", &informed[..1])), ["resolv.conf \"\""]);
+    assert_eq!(network.does(Event::ClientEnded { index: 2, client: Client::Information }), ["start V6 ens3"]);
+    assert_eq!(network.does(router(false, true)), Vec::<String>::new());
+    assert_eq!(network.does(Event::ClientEnded { index: 2, client: Client::V6 }), ["start Information ens3"]);
+}
+
+#[test]
+fn time_servers_of_the_better_link_come_first() {
+    let mut network = by_line("BOOTIF=01-52-54-00-00-00-02");
+    network.all([link(2, "ens3", 1, true), link(3, "ens4", 2, true), Event::Named(2), Event::Named(3)]);
+    network.event(told("bound", &[("interface", "ens3"), ("ip", "10.0.0.2"), ("ntpsrv", "10.0.0.1")]));
+    network.event(told("bound", &[("interface", "ens4"), ("ip", "10.1.0.2"), ("ntpsrv", "10.1.0.1")]));
+    assert_eq!(network.time_servers().collect::<Vec<_>>(), ["10.1.0.1", "10.0.0.1"]);
 }
 
 #[test]
