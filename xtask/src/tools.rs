@@ -58,6 +58,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("busybox", "busybox-static"),
     tool("dhcpcd", "dhcpcd-base"),
     tool("dnsmasq", "dnsmasq-base"),
+    tool("chronyd", "chrony"),
     tool("curl", "curl"),
     tool("systemd-nspawn", "systemd-container"),
     tool("mmdebstrap", "mmdebstrap"),

@@ -22,6 +22,7 @@
 //! * `ip=`, `nameserver=`, `vlan=`, `bond=` as dracut reads them, and `BOOTIF=`: see [`network::kernel`].
 //! * `boot_method=vmedia` and `ir_pub_id=`, which Ironic writes: see [`medium`].
 //! * `modules-load=`, `rd.driver.pre=`: modules, besides those of `/etc/modules-load.d`.
+//! * `ipa-ntp-server=`, the agent's option: asked for the time, besides the servers that DHCP tells; see [`clock`].
 //! * `sshkey=`, `rootpwd=`, `systemd.debug_shell`: see [`login`].
 //!
 //! # Parts
@@ -44,4 +45,5 @@ pub mod network;
 pub mod power;
 pub mod process;
 pub mod signals;
+pub mod sntp;
 pub mod supervise;

@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ipa_init::clock::{self, Plausible};
 use ipa_init::init::{self, Settings};
 use ipa_init::network::lease;
-use ipa_init::{medium, power, process};
+use ipa_init::{medium, power, process, sntp};
 use rustix::process::{Pid, getpid, setsid};
 
 fn main() -> ExitCode {
@@ -26,6 +27,10 @@ fn main() -> ExitCode {
             complain(power::Action::of_program(name).map_or(Ok(()), |action| action.ask(at_once)))
         }
         (_, ["session", program @ ..]) if !is_first => session(program),
+        ("ntpdate", arguments) if !is_first => complain(clock::ntpdate(arguments)),
+        (_, ["clock", servers @ ..]) if !is_first => {
+            complain(sntp::main(servers, Plausible::of_ramdisk(&std::env::current_exe().unwrap_or_default())))
+        }
         (_, ["medium", publisher @ ..]) if !is_first => {
             medium::main(publisher.first().copied());
             ExitCode::SUCCESS

@@ -208,7 +208,7 @@ fn words_that_make_no_sense_are_told() {
 /// A network with a DHCP server, and one end of a cable to plug in somewhere.
 struct Lan {
     container: Container,
-    _directory: TempDir,
+    directory: TempDir,
     server: Child,
 }
 
@@ -228,7 +228,7 @@ impl Lan {
             .stderr(Stdio::null())
             .spawn()
             .expect("nsenter is installed (package util-linux)");
-        Self { container, _directory: directory, server }
+        Self { container, directory, server }
     }
 
     /// With a DHCP server of IPv4: busybox's, of the package busybox-static.
@@ -238,7 +238,7 @@ impl Lan {
             let conf = format!(
                 "start 192.0.2.100\nend 192.0.2.109\ninterface srv\nlease_file {}\npidfile {}\n\
                  opt subnet 255.255.255.0\nopt router 192.0.2.1\nopt dns 192.0.2.53 192.0.2.54\nopt domain example\n\
-                 opt lease 600\nopt mtu 1400\n\
+                 opt lease 600\nopt mtu 1400\nopt ntpsrv 192.0.2.1\n\
                  opt staticroutes 10.9.0.0/16 192.0.2.254, 0.0.0.0/0 192.0.2.2\n",
                 file("leases"),
                 file("pid")
@@ -277,6 +277,18 @@ impl Lan {
         lan
     }
 
+    /// Starts a time server: chrony, of the package chrony, which does not touch this machine's clock.
+    fn start_clock(&self) -> Clock {
+        let directory = self.directory.path();
+        let (conf, pid) = (directory.join("chrony.conf"), directory.join("chrony.pid"));
+        let text = format!("local stratum 3\nallow\ncmdport 0\nbindcmdaddress /\npidfile {}\n", pid.display());
+        fs::write(&conf, text).unwrap();
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", self.container.first()));
+        command.args(["chronyd", "-x", "-n", "-u", "root", "-f"]).arg(conf).stdout(Stdio::null()).stderr(Stdio::null());
+        Clock(command.spawn().expect("nsenter is installed (package util-linux)"))
+    }
+
     fn plug_into(&self, trial: &Trial) {
         self.container.run(&["ip", "link", "set", "nic0", "netns", &trial.container.first().to_string()]);
     }
@@ -289,6 +301,16 @@ impl Drop for Lan {
     }
 }
 
+/// A time server.
+struct Clock(Child);
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_nic_that_comes_later_gets_a_lease() {
     let lan = Lan::start();
@@ -297,7 +319,10 @@ fn a_nic_that_comes_later_gets_a_lease() {
     lan.plug_into(&trial);
     trial.says("NIC nic0");
     let bound = trial.says("by DHCP from 192.0.2.1 for 600 s, 10.9.0.0/16 via 192.0.2.254, 0.0.0.0/0 via 192.0.2.2");
+    trial.says("clock: asking 192.0.2.1");
+    // A clock that can be right holds nobody.
     trial.says("here");
+    assert!(!trial.has_said("stratum"));
     assert!(bound.contains("192.0.2.10"), "{bound}");
     let link = trial.container.run(&["ip", "addr", "show", "nic0"]);
     assert!(link.contains("inet 192.0.2.10") && link.contains("mtu 1400"), "{link}");
@@ -308,6 +333,15 @@ fn a_nic_that_comes_later_gets_a_lease() {
         fs::read_to_string(trial.path("etc/resolv.conf")).unwrap(),
         "search example\nnameserver 192.0.2.53\nnameserver 192.0.2.54\n"
     );
+    // Nobody answered yet.
+    let _clock = lan.start_clock();
+    let time = trial.says("clock: 192.0.2.1 (stratum 3) is at ");
+    assert!(time.ends_with(" s, it is kept"), "{time}");
+    // The agent asks for itself, by the program that it knows.
+    let ntpdate = trial.path("ntpdate");
+    symlink(env!("CARGO_BIN_EXE_ipa-init"), &ntpdate).unwrap();
+    let said = trial.container.run(&[&ntpdate.display().to_string(), "192.0.2.1"]);
+    assert!(said.starts_with("ntpdate: 192.0.2.1 (stratum 3) is at ") && said.ends_with(" s, clock kept\n"), "{said}");
     // The client runs on, is started again when it ends, and the address stays.
     let client = find_client(trial.container.first(), "udhcpc");
     Command::new("kill").args(["-s", "KILL", &client.to_string()]).status().unwrap();
@@ -358,12 +392,15 @@ fn a_router_sends_a_nic_to_a_dhcpv6_server() {
 #[test]
 fn a_router_sends_a_nic_to_a_server_for_all_but_addresses() {
     let lan = Lan::start_router("dhcp-range=2001:db8::,ra-stateless\n");
+    let _clock = lan.start_clock();
     let mut trial = Trial::start("", &shell("echo here; exec sleep 600"), &[]);
     trial.says("starts, consoles");
     lan.plug_into(&trial);
     trial.says("nic0 asks for what is known besides addresses (dhcpcd)");
     let services = "nic0 was told by DHCPv6: DNS 2001:db8::53, search example, NTP 2001:db8::1 2001:db8::2";
     trial.says(services);
+    trial.says("clock: asking 2001:db8::1 2001:db8::2");
+    trial.says("clock: 2001:db8::1 (stratum 3) is at ");
     trial.says("here");
     let resolv_conf = trial.path("etc/resolv.conf");
     let told = "search example\nnameserver 2001:db8::53\n";

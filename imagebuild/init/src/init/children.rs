@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{WaitOptions, wait};
+use rustix::process::{Signal, WaitOptions, kill_process, wait};
 
 use super::{Init, NAMING};
 use crate::devices;
 use crate::network::{Client, Event};
-use crate::process::line;
+use crate::process::{line, pid};
 use crate::supervise::{Next, RESCUED, after_end};
 
 /// Time between the end of a client, a server or a login and its next start.
@@ -33,14 +33,23 @@ pub(super) enum Role {
     Dhcp { index: u32, client: Client },
     Terminal { name: String, with_login: bool },
     Sshd,
+    Clock,
 }
 
 /// What is done after a while.
 #[derive(Debug)]
 pub(super) enum Later {
     Tell(Event),
-    Terminal { name: String, with_login: bool },
+    Terminal {
+        name: String,
+        with_login: bool,
+    },
     Sshd,
+    /// Ends a program that should have ended by itself, if it still runs.
+    Kill {
+        number: u32,
+        role: Role,
+    },
 }
 
 impl Init {
@@ -50,7 +59,7 @@ impl Init {
         self.spawn_loud(command, role)
     }
 
-    fn spawn_loud(&mut self, mut command: Command, role: Role) -> Option<u32> {
+    pub(super) fn spawn_loud(&mut self, mut command: Command, role: Role) -> Option<u32> {
         match command.spawn() {
             Ok(child) => {
                 self.children.insert(child.id(), role);
@@ -119,6 +128,7 @@ impl Init {
                 self.log.say(format_args!("modules: modprobe {how}: {said}"));
             }
             Role::Medium => {}
+            Role::Clock => self.time_told(is_success, how),
             Role::Dhcp { index, client } => {
                 self.log
                     .say(format_args!("network: DHCP client {client:?} of link {index} {how}, it is started again"));
@@ -177,6 +187,15 @@ impl Init {
                 Later::Tell(event) => self.event(event),
                 Later::Terminal { name, with_login } => self.terminal(name, with_login),
                 Later::Sshd => self.start_sshd(false),
+                Later::Kill { number, role } => {
+                    if self.children.get(&number) == Some(&role)
+                        && let Some(pid) = pid(number)
+                    {
+                        self.log.say(format_args!("process {number} ({role:?}) does not end, it is killed"));
+                        // It may have ended just now.
+                        let _ = kill_process(pid, Signal::KILL);
+                    }
+                }
             }
         }
     }

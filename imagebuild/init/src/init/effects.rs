@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 
-use super::children::Role;
+use super::children::{Later, Role};
 use super::{Init, RUN};
 use crate::network::address::Mac;
 use crate::network::{Action, Client, Event, lease, lease6};
@@ -17,6 +17,8 @@ const BUSYBOX: &str = "/usr/bin/busybox";
 const DHCPCD: &str = "/usr/sbin/dhcpcd";
 /// Time for one `ip`; it only asks the kernel.
 const IP: Duration = Duration::from_secs(10);
+/// Time for a client to end.
+const END: Duration = Duration::from_secs(10);
 const RESOLV_CONF: &str = "etc/resolv.conf";
 
 impl Init {
@@ -90,6 +92,9 @@ impl Init {
             {
                 // It may have ended just now.
                 let _ = kill_process(pid, signal);
+                if signal == Signal::TERM {
+                    self.later.push((Instant::now() + END, Later::Kill { number: *number, role: role.clone() }));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ mod logins;
 mod medium;
 mod start;
 mod stop;
+mod time;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -117,6 +118,7 @@ struct Init {
     half_ready: Option<Instant>,
     medium: Option<medium::Search>,
     asked: Asked,
+    clock: time::Clock,
     sshd: Option<u32>,
     sshd_takes_passwords: bool,
     rescued_with: Option<String>,
@@ -182,6 +184,7 @@ impl Init {
         if self.stopping.is_some() {
             return self.stopped();
         }
+        self.ask_for_time();
         self.start_agent_if_due();
         None
     }
@@ -196,6 +199,7 @@ impl Init {
         if !self.agent_started {
             no_later_than(self.network_deadline);
             self.half_ready.into_iter().for_each(|since| no_later_than(since + self.network.patience()));
+            self.clock.agent_waits_until.into_iter().for_each(&mut no_later_than);
         }
         if !self.unnamed.is_empty() || self.stopping.is_some() {
             no_later_than(now + TICK);
@@ -257,6 +261,9 @@ impl Init {
         let enough = self.network.is_ready() || self.network.is_off();
         let second_choice = self.half_ready.is_some_and(|since| now >= since + self.network.patience());
         if enough || (second_choice && self.network.is_half_ready()) || now >= self.network_deadline {
+            if self.clock.holds_agent(now) {
+                return;
+            }
             let summary = self.network.summary();
             let late = if now >= self.network_deadline { "no network in time, the agent starts without: " } else { "" };
             self.log.say(format_args!("network: {late}{summary}"));

@@ -11,7 +11,9 @@ use std::time::Instant;
 use rustix::fs::inotify;
 
 use super::children::Role;
+use super::time::Clock;
 use super::{Init, RUN, Settings};
+use crate::clock::Plausible;
 use crate::console::{self, Log};
 use crate::kernel_line::KernelLine;
 use crate::log_file::LogFile;
@@ -19,11 +21,13 @@ use crate::network::netlink::Netlink;
 use crate::network::{Event, Network, kernel, lease, resolver};
 use crate::signals::Signals;
 use crate::supervise::Agent;
-use crate::{clock, devices, login, medium, mounts, power};
+use crate::{devices, login, medium, mounts, power};
 
 const PROGRAM: &str = "/usr/bin/ipa-init";
 /// Links to this program by which a machine is taken down.
 const POWER_PROGRAMS: &[&str] = &["/usr/sbin/poweroff", "/usr/sbin/reboot", "/usr/sbin/halt"];
+/// Link to this program by which the agent sets the clock.
+const NTPDATE: &str = "/usr/sbin/ntpdate";
 /// What the machine is called until somebody says otherwise.
 const HOSTNAME: &str = "ipa";
 
@@ -44,11 +48,14 @@ impl Init {
             log.say(format_args!("{}: {error}", run.display()));
         }
         let wanted = kernel::read(&line);
+        let program = if settings.owns_machine { PROGRAM.into() } else { std::env::current_exe().unwrap_or_default() };
+        let plausible = Plausible::of_ramdisk(&program);
         let mut init = Self {
             network: Network::new(wanted.boot_nic),
             network_deadline: Instant::now() + settings.network,
             agent_log: LogFile::new(&settings.root.join("var/log/ironic-python-agent.log")),
             asked: login::asked(&line, &settings.root),
+            clock: Clock::new(plausible, wanted.time_servers.clone()),
             settings,
             line,
             log,
@@ -85,7 +92,11 @@ impl Init {
             let _ = fs::remove_file(link);
             let _ = symlink(PROGRAM, link);
         }
-        self.log.say(clock::check(Path::new(PROGRAM)));
+        let (is_true, said) = self.clock.plausible.check();
+        self.clock.is_doubted = !is_true;
+        self.log.say(said);
+        // Only where there is no other program of this name.
+        let _ = symlink(PROGRAM, NTPDATE);
         if let Err(error) = devices::set_module_options() {
             self.log.say(format_args!("modules: their options cannot be set: {error}"));
         }

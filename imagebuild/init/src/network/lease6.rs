@@ -35,8 +35,7 @@ const ADDRESSES: [(&str, &str); 3] = [
 const NAME_SERVERS: &str = "new_dhcp6_name_servers";
 const DOMAINS: &str = "new_dhcp6_domain_search";
 /// Time servers: addresses and names of the option 56, and addresses of its predecessor, the option 31.
-const TIME_SERVERS: [&str; 3] =
-    ["new_dhcp6_ntp_server_addr", "new_dhcp6_ntp_server_fqdn", "new_dhcp6_sntp_servers"];
+const TIME_SERVERS: [&str; 3] = ["new_dhcp6_ntp_server_addr", "new_dhcp6_ntp_server_fqdn", "new_dhcp6_sntp_servers"];
 /// What the client asks for besides an address, by its names of the options.
 const OPTIONS: [&str; 4] = ["dhcp6_name_servers", "dhcp6_domain_search", "dhcp6_ntp_server", "dhcp6_sntp_servers"];
 

@@ -532,7 +532,8 @@ fn over(name: &str, lease: &Lease) -> String {
 fn listed(services: &Services) -> String {
     let dns: Vec<String> = services.dns.iter().map(ToString::to_string).collect();
     let parts = [("DNS", &dns), ("search", &services.domains), ("NTP", &services.ntp)];
-    let words = parts.iter().filter(|(_, list)| !list.is_empty()).map(|(what, list)| format!(" {what} {}", list.join(" ")));
+    let words =
+        parts.iter().filter(|(_, list)| !list.is_empty()).map(|(what, list)| format!(" {what} {}", list.join(" ")));
     let text = words.collect::<Vec<String>>().join(",");
     if text.is_empty() { " nothing".to_owned() } else { text }
 }

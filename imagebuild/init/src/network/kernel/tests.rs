@@ -70,7 +70,11 @@ fn the_time_server() {
         ("ipa-ntp-server= ntp_server", &[]),
     ] {
         let wanted = wanted(line);
-        assert_eq!((&wanted.time_servers[..], wanted.complaints.len()), (&servers.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()[..], 0), "{line}");
+        assert_eq!(
+            (&wanted.time_servers[..], wanted.complaints.len()),
+            (&servers.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()[..], 0),
+            "{line}"
+        );
     }
     let odd = wanted("ipa-ntp-server=-x");
     assert_eq!(odd.complaints, ["ipa-ntp-server=-x: no address and no name, the word is left out"]);
