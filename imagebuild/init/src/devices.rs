@@ -3,17 +3,23 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use rustix::net::sockopt::{set_socket_passcred, set_socket_recv_buffer_size_force};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, netlink, socket_with};
 
 use crate::kernel_line::KernelLine;
 use crate::process::{command, run};
 
-const UDEVD: &str = "/usr/lib/systemd/systemd-udevd";
+/// The daemon.
+pub const UDEVD: &str = "/usr/lib/systemd/systemd-udevd";
 const UDEVADM: &str = "/usr/bin/udevadm";
 const MODPROBE: &str = "/usr/sbin/modprobe";
-/// Time for udev to answer; it only takes orders meanwhile.
+/// Time for the kernel to announce devices again.
 const START: Duration = Duration::from_secs(20);
 /// Seconds until udev is no longer waited for. A storage controller with many disks needs minutes.
 const SETTLE: &str = "--timeout=180";
@@ -39,12 +45,64 @@ pub const FIRST: &[&str] = &[
 /// All devices. Those that were announced before are so once more, which changes nothing.
 pub const REST: &[&str] = &["--prioritized-subsystem=module,acpi,platform,dmi"];
 
-/// Starts udev, and returns when it takes orders.
+/// Bytes of events that the kernel keeps until udev takes them, as systemd's socket unit has it.
+const EVENTS: usize = 128 << 20;
+/// The first descriptor that a program is started with, by the rules of systemd's socket activation.
+const FIRST_FD: i32 = 3;
+
+/// Listens to the kernel's events of devices on behalf of udev: what comes while no udev is there waits for the next one.
+///
+/// # Errors
+/// The kernel has no such socket.
+pub fn listen() -> io::Result<OwnedFd> {
+    let socket =
+        socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(netlink::KOBJECT_UEVENT))?;
+    set_socket_recv_buffer_size_force(&socket, EVENTS)?;
+    // udev takes nothing from senders that it does not know.
+    set_socket_passcred(&socket, true)?;
+    // The kernel's group.
+    bind(&socket, &netlink::SocketAddrNetlink::new(0, 1))?;
+    Ok(socket)
+}
+
+/// The daemon in the foreground, with the kernel's events. It writes to `notify` when it takes orders.
+///
+/// # Errors
+/// There is no descriptor left.
+pub fn udevd(program: &str, events: Option<&OwnedFd>, notify: &Path) -> io::Result<Command> {
+    let mut udevd = match events {
+        // This program again, which hands the socket over: only the process itself can.
+        Some(_) => command(&["/proc/self/exe", "udevd", program]),
+        None => command(&[program]),
+    };
+    udevd.env("NOTIFY_SOCKET", notify);
+    if let Some(events) = events {
+        udevd.stdin(Stdio::from(events.try_clone()?));
+    }
+    Ok(udevd)
+}
+
+/// Becomes the daemon; the socket with the events is the standard input.
 ///
 /// # Errors
 /// It cannot be started.
-pub fn start() -> Result<(), String> {
-    run(command(&[UDEVD, "--daemon"]), START)
+pub fn become_udevd(program: &str) -> Result<(), String> {
+    let told = |error: io::Error| format!("{program}: {error}");
+    // The lowest one that is free, and not closed at the end.
+    let events = rustix::io::dup(io::stdin()).map_err(|error| told(error.into()))?;
+    let nothing = fs::File::open("/dev/null").map_err(told)?;
+    rustix::stdio::dup2_stdin(&nothing).map_err(|error| told(error.into()))?;
+    let mut udevd = Command::new(program);
+    if events.as_raw_fd() == FIRST_FD {
+        udevd.env("LISTEN_FDS", "1").env("LISTEN_PID", std::process::id().to_string());
+    }
+    Err(told(udevd.exec()))
+}
+
+/// Announces what udev was not done with when it ended. Those devices that it knows are left out: to be announced anew
+/// means to be new, and udev would put together RAID arrays whose members are being taken apart.
+pub fn announce_missed() -> Command {
+    command(&[UDEVADM, "trigger", "--type=all", "--action=add", "--initialized-nomatch"])
 }
 
 /// Announces devices to udev that came before it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipa_init::clock::{self, Plausible};
 use ipa_init::init::{self, Settings};
 use ipa_init::network::lease;
-use ipa_init::{medium, power, process, sntp};
+use ipa_init::{devices, medium, power, process, sntp};
 use rustix::process::{Pid, getpid, setsid};
 
 fn main() -> ExitCode {
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
             let at_once = arguments.iter().any(|word| matches!(*word, "-f" | "--force"));
             complain(power::Action::of_program(name).map_or(Ok(()), |action| action.ask(at_once)))
         }
+        (_, ["udevd", program]) if !is_first => complain(devices::become_udevd(program)),
         (_, ["session", program @ ..]) if !is_first => session(program),
         ("ntpdate", arguments) if !is_first => complain(clock::ntpdate(arguments)),
         (_, ["clock", servers @ ..]) if !is_first => {

@@ -30,6 +30,33 @@ pub fn after_end(is_rescued: bool, is_going_down: bool, pause: Duration) -> Next
     if is_rescued || is_going_down { Next::Stay } else { Next::Restart(pause) }
 }
 
+/// Pauses before what others need is started again, one longer than the other. After the last one it is given up.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+/// What runs that long has not ended at once.
+const STAYED: Duration = Duration::from_secs(60);
+
+/// How often what others need ended at once.
+#[derive(Debug, Default)]
+pub struct Endurance(usize);
+
+impl Endurance {
+    /// The pause until it is started again after it ran so long; none if it is given up.
+    pub fn after(&mut self, ran: Duration) -> Option<Duration> {
+        if ran >= STAYED {
+            self.0 = 0;
+        }
+        let pause = PAUSES.get(self.0).copied();
+        self.0 += 1;
+        pause
+    }
+}
+
 /// The agent's process.
 #[derive(Debug, Default)]
 pub struct Agent {
@@ -125,6 +152,22 @@ mod tests {
         assert_eq!(after_end(false, false, RESTART), Next::Restart(Duration::from_secs(30)));
         assert_eq!(after_end(true, false, RESTART), Next::Stay);
         assert_eq!(after_end(false, true, RESTART), Next::Stay);
+    }
+
+    #[test]
+    fn what_does_not_stay_is_given_up() {
+        let mut endurance = Endurance::default();
+        let at_once = Duration::from_secs(1);
+        for pause in PAUSES {
+            assert_eq!(endurance.after(at_once), Some(pause));
+        }
+        assert_eq!(endurance.after(at_once), None);
+        // One that stayed for a while counts from the beginning.
+        let mut endurance = Endurance::default();
+        for _ in 0..100 {
+            assert_eq!(endurance.after(STAYED), Some(PAUSES[0]));
+            assert_eq!(endurance.after(at_once), Some(PAUSES[1]));
+        }
     }
 
     #[test]

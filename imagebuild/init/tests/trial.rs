@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -188,6 +188,34 @@ fn an_agent_that_does_not_end_is_killed_at_a_reboot() {
     trial.says("still there after 10 s, it is killed");
     trial.says("ending all programs");
     trial.container.0.wait().unwrap();
+}
+
+#[test]
+fn a_udev_that_ends_again_and_again_is_given_up_and_holds_nobody() {
+    let mut trial = Trial::start("ip=off", &shell("echo here; exec sleep 600"), &["udevd=/bin/false"]);
+    trial.says("here");
+    for pause in ["0.1", "0.5", "2", "5", "10"] {
+        let text = format!("devices: udev exited with status 1 after 0 s, it is started again in {pause} s");
+        if !trial.has_said(&text) {
+            trial.says(&text);
+        }
+    }
+    trial.says("it ends again and again and is given up");
+}
+
+#[test]
+fn a_udev_that_ends_is_told_of_what_it_missed() {
+    // It speaks as systemd's programs do.
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("udevd");
+    fs::write(&script, "#!/bin/sh\nsystemd-notify --ready --status=here\nexec sleep 602\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut trial = Trial::start("ip=off", &shell("exec sleep 600"), &[&format!("udevd={}", script.display())]);
+    trial.says("devices: udev started");
+    let udevd = find_client(trial.container.first(), "602");
+    Command::new("kill").args(["-s", "KILL", &udevd.to_string()]).status().unwrap();
+    trial.says("devices: udev killed by signal 9 after ");
+    trial.says("devices: udev is there again, it is told of what it missed");
 }
 
 #[test]

@@ -26,6 +26,8 @@ const MODPROBE_SAID: &str = "run/ipa-init/modprobe";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
     Agent,
+    Udev,
+    Missed,
     FirstDevices,
     Devices,
     Modules,
@@ -45,6 +47,8 @@ pub(super) enum Later {
         with_login: bool,
     },
     Sshd,
+    Udev,
+    UdevIsLate,
     /// Ends a program that should have ended by itself, if it still runs.
     Kill {
         number: u32,
@@ -117,8 +121,7 @@ impl Init {
             Role::Agent => self.agent_ended(how),
             Role::FirstDevices => self.announce(devices::REST, Role::Devices),
             Role::Devices => {
-                self.log.reopen();
-                let what = if is_success { "is done with all" } else { "is still at work, it is no longer waited for" };
+                let what = if is_success { "is done with all" } else { "is no longer waited for" };
                 self.log.say(format_args!("devices: udev {what}"));
             }
             Role::Modules if is_success => self.log.say("modules: loaded"),
@@ -127,7 +130,8 @@ impl Init {
                 let said = said.trim().replace("modprobe: ", "").replace('\n', "; ");
                 self.log.say(format_args!("modules: modprobe {how}: {said}"));
             }
-            Role::Medium => {}
+            Role::Medium | Role::Missed => {}
+            Role::Udev => self.udev_ended(how),
             Role::Clock => self.time_told(is_success, how),
             Role::Dhcp { index, client } => {
                 self.log
@@ -187,6 +191,8 @@ impl Init {
                 Later::Tell(event) => self.event(event),
                 Later::Terminal { name, with_login } => self.terminal(name, with_login),
                 Later::Sshd => self.start_sshd(false),
+                Later::Udev => self.start_udev(),
+                Later::UdevIsLate => self.udev_is_late(),
                 Later::Kill { number, role } => {
                     if self.children.get(&number) == Some(&role)
                         && let Some(pid) = pid(number)

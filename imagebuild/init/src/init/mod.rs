@@ -7,6 +7,7 @@ mod medium;
 mod start;
 mod stop;
 mod time;
+mod udev;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,6 +19,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use self::children::{Later, Role};
 use crate::console::Log;
+use crate::devices;
 use crate::kernel_line::KernelLine;
 use crate::log_file::LogFile;
 use crate::login::Asked;
@@ -54,6 +56,8 @@ pub struct Settings {
     owns_machine: bool,
     /// Longest time until the agent runs without a network.
     network: Duration,
+    /// What makes device nodes; none on trial, unless a word says so.
+    udevd: Option<String>,
     /// Where `etc`, `run` and `var` are.
     root: PathBuf,
 }
@@ -68,14 +72,15 @@ impl Settings {
             consoles: Vec::new(),
             owns_machine: true,
             network: NETWORK,
+            udevd: Some(devices::UDEVD.to_owned()),
             root: "/".into(),
         }
     }
 
     /// For a container, from words `KEY=VALUE`: `agent` (one word of its command line each), `restart-ms`,
-    /// `network-ms`, `line`, `console`, `root`. What is not said is as on a machine.
+    /// `network-ms`, `line`, `console`, `udevd`, `root`. What is not said is as on a machine.
     pub fn trial(words: &[&str]) -> Self {
-        let mut settings = Self { owns_machine: false, ..Self::machine() };
+        let mut settings = Self { owns_machine: false, udevd: None, ..Self::machine() };
         let agent: Vec<String> =
             words.iter().filter_map(|word| word.strip_prefix("agent=")).map(str::to_owned).collect();
         if !agent.is_empty() {
@@ -88,6 +93,7 @@ impl Settings {
                 ("network-ms", Ok(time)) => settings.network = time,
                 ("line", _) => settings.line = value.into(),
                 ("console", _) => settings.consoles.push(value.into()),
+                ("udevd", _) => settings.udevd = Some(value.to_owned()),
                 ("root", _) => settings.root = value.into(),
                 _ => {}
             }
@@ -119,6 +125,7 @@ struct Init {
     medium: Option<medium::Search>,
     asked: Asked,
     clock: time::Clock,
+    udev: udev::Udev,
     sshd: Option<u32>,
     sshd_takes_passwords: bool,
     rescued_with: Option<String>,
@@ -175,6 +182,7 @@ impl Init {
             self.stop(action);
         }
         self.reap();
+        self.take_udev();
         self.take_network();
         self.look_for_names();
         self.do_later();
@@ -208,6 +216,7 @@ impl Init {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(self.netlink.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         fds.extend(self.dhcp.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        fds.extend(self.udev.socket().map(|fd| PollFd::new(fd, PollFlags::IN)));
         fds.extend(self.rescue.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         fds.extend(self.agent.output().map(|fd| PollFd::new(fd, PollFlags::IN)));
         fds.extend(

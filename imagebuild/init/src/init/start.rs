@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use rustix::fs::inotify;
 
-use super::children::Role;
 use super::time::Clock;
+use super::udev::Udev;
 use super::{Init, RUN, Settings};
 use crate::clock::Plausible;
 use crate::console::{self, Log};
@@ -55,6 +55,7 @@ impl Init {
             network_deadline: Instant::now() + settings.network,
             agent_log: LogFile::new(&settings.root.join("var/log/ironic-python-agent.log")),
             asked: login::asked(&line, &settings.root),
+            udev: Udev::default(),
             clock: Clock::new(plausible, wanted.time_servers.clone()),
             settings,
             line,
@@ -79,6 +80,9 @@ impl Init {
         if init.settings.owns_machine {
             init.machine();
         }
+        if init.settings.udevd.is_some() {
+            init.prepare_udev();
+        }
         init.prepare_network(wanted);
         init.prepare_logins();
         init
@@ -101,11 +105,6 @@ impl Init {
             self.log.say(format_args!("modules: their options cannot be set: {error}"));
         }
         self.load_modules();
-        match devices::start() {
-            Ok(()) => self.log.say("devices: udev started"),
-            Err(why) => self.log.say(format_args!("devices: {why}")),
-        }
-        self.announce(devices::FIRST, Role::FirstDevices);
     }
 
     fn prepare_network(&mut self, wanted: kernel::Wanted) {
