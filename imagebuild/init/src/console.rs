@@ -1,7 +1,8 @@
 //! The consoles, and the log that goes to all of them.
 //!
 //! A serial console may be slow, hang on flow control, or not be there yet. It is written without waiting: what it does
-//! not take is kept for a while, then left out, and the others never notice.
+//! not take is kept for a while, then left out, and the others never notice. One that comes later is told what was said
+//! before, as far as it is remembered.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -20,8 +21,10 @@ use crate::log_file::LogFile;
 
 /// What is kept for a console that is slower than the log, in bytes.
 const BACKLOG: usize = 256 * 1024;
+/// What is remembered for consoles that come later, in bytes. A serial line takes some seconds for it.
+const HISTORY: usize = 64 * 1024;
 /// Most consoles that are written to.
-const MOST: usize = 8;
+pub const MOST: usize = 8;
 
 /// Time since the machine started.
 pub fn uptime() -> Duration {
@@ -52,12 +55,23 @@ struct Console {
     file: Option<File>,
     backlog: VecDeque<u8>,
     left_out: usize,
+    /// True once it took something: then it was told what had been said before.
+    has_written: bool,
 }
 
 impl Console {
-    fn open(&mut self) {
+    fn new(path: PathBuf) -> Self {
+        Self { path, file: None, backlog: VecDeque::new(), left_out: 0, has_written: false }
+    }
+
+    /// Tries to open it.
+    fn open(&mut self, history: &VecDeque<u8>) {
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().try_into().unwrap_or_default();
         self.file = OpenOptions::new().write(true).custom_flags(flags).open(&self.path).ok();
+        if self.file.is_some() && !self.has_written {
+            self.backlog.extend(history);
+            self.flush();
+        }
     }
 
     fn write(&mut self, line: &[u8]) {
@@ -80,7 +94,10 @@ impl Console {
     fn flush(&mut self) {
         while let Some(file) = self.file.as_mut().filter(|_| !self.backlog.is_empty()) {
             match file.write(self.backlog.as_slices().0) {
-                Ok(written) if written > 0 => drop(self.backlog.drain(..written)),
+                Ok(written) if written > 0 => {
+                    self.has_written = true;
+                    self.backlog.drain(..written);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 _ => {
@@ -98,26 +115,40 @@ impl Console {
 pub struct Log {
     consoles: Vec<Console>,
     file: LogFile,
+    /// The lines that were shown last.
+    history: VecDeque<u8>,
 }
 
 impl Log {
     /// A log that is kept in a file, and has no console yet.
     pub fn new(file: &Path) -> Self {
-        Self { consoles: Vec::new(), file: LogFile::new(file) }
+        Self { consoles: Vec::new(), file: LogFile::new(file), history: VecDeque::new() }
     }
 
-    /// Writes to these devices from now on, as far as they are there.
-    pub fn open(&mut self, devices: impl IntoIterator<Item = PathBuf>) {
-        self.consoles = devices
-            .into_iter()
-            .map(|path| Console { path, file: None, backlog: VecDeque::new(), left_out: 0 })
-            .collect();
-        self.reopen();
+    /// Has these devices written to as well, from the next [`Self::reopen`] after they are there.
+    pub fn add(&mut self, devices: impl IntoIterator<Item = PathBuf>) {
+        for path in devices {
+            if !self.consoles.iter().any(|known| known.path == path) {
+                self.consoles.push(Console::new(path));
+            }
+        }
     }
 
-    /// Tries again those that were not there.
-    pub fn reopen(&mut self) {
-        self.consoles.iter_mut().filter(|console| console.file.is_none()).for_each(Console::open);
+    /// Opens those that could not be before. Returns those that are now.
+    pub fn reopen(&mut self) -> Vec<&Path> {
+        let mut opened = Vec::new();
+        for console in self.consoles.iter_mut().filter(|console| console.file.is_none()) {
+            console.open(&self.history);
+            if console.file.is_some() {
+                opened.push(console.path.as_path());
+            }
+        }
+        opened
+    }
+
+    /// True if there is a device that cannot be written to: it may be about to come, or have nothing behind it.
+    pub fn is_kept_waiting(&self) -> bool {
+        self.consoles.iter().any(|console| console.file.is_none() && console.path.exists())
     }
 
     /// Logs a line of our own, with the time since the machine started.
@@ -129,8 +160,18 @@ impl Log {
 
     /// Shows a line of somebody else, with its line feed.
     pub fn show(&mut self, line: &[u8]) {
+        self.remember(line);
         for console in &mut self.consoles {
             console.write(line);
+        }
+    }
+
+    fn remember(&mut self, line: &[u8]) {
+        self.history.extend(line);
+        if let Some(over) = self.history.len().checked_sub(HISTORY) {
+            // Whole lines.
+            let end = self.history.iter().skip(over).position(|byte| *byte == b'\n');
+            self.history.drain(..end.map_or(over, |end| over + end + 1));
         }
     }
 
@@ -159,6 +200,31 @@ mod tests {
     }
 
     #[test]
+    fn a_console_that_comes_later_is_told_what_was_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let late = directory.path().join("late");
+        let mut log = Log::new(&directory.path().join("log"));
+        log.add([late.clone()]);
+        for n in 0..20_000 {
+            log.say(format_args!("line {n}"));
+        }
+        assert!(log.reopen().is_empty() && log.history.len() <= HISTORY);
+        File::create(&late).unwrap();
+        assert_eq!(log.reopen(), [late.as_path()]);
+        log.say("line 20000");
+        let text = std::fs::read_to_string(&late).unwrap();
+        let numbers: Vec<usize> = text.lines().map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert!(numbers.len() > 1000 && text.starts_with('['), "{} lines", numbers.len());
+        assert_eq!(numbers, (20_001 - numbers.len()..=20_000).collect::<Vec<_>>());
+        // It is told once, though it be opened again.
+        log.consoles[0].file = None;
+        log.reopen();
+        log.say("line 20001");
+        let text = std::fs::read_to_string(&late).unwrap();
+        assert!(text.lines().next().unwrap().ends_with("line 20001"), "a file is written from its start");
+    }
+
+    #[test]
     fn a_console_that_hangs_or_is_missing_holds_nobody() {
         let directory = tempfile::tempdir().unwrap();
         let (hanging, plain) = (directory.path().join("hanging"), directory.path().join("plain"));
@@ -167,7 +233,8 @@ mod tests {
         let _reader = OpenOptions::new().read(true).write(true).open(&hanging).unwrap();
         File::create(&plain).unwrap();
         let mut log = Log::new(&directory.path().join("log"));
-        log.open([hanging, directory.path().join("missing"), plain.clone()]);
+        log.add([hanging, directory.path().join("missing"), plain.clone()]);
+        assert_eq!(log.reopen().len(), 2);
         for n in 0..20_000 {
             log.say(format_args!("line {n}"));
         }

@@ -78,13 +78,7 @@ impl Trial {
         fs::create_dir(path("etc")).unwrap();
         fs::write(path("line"), line).unwrap();
         // The console is a pipe, so that every line is waited for.
-        rustix::fs::mkfifoat(rustix::fs::CWD, path("console"), rustix::fs::Mode::RWXU).unwrap();
-        let reader = fs::File::options().read(true).write(true).open(path("console")).unwrap();
-        let (send, console) = channel();
-        std::thread::spawn(move || {
-            let lines = BufReader::new(reader).lines().map_while(Result::ok);
-            lines.take_while(|line| send.send(line.clone()).is_ok()).for_each(drop);
-        });
+        let console = terminal(&path("console"));
         symlink(env!("CARGO_BIN_EXE_ipa-init"), path("ipa-init-trial")).unwrap();
         // What programs keep in fixed places is gone with the container.
         let own = "mount -t tmpfs own /run && mount -t tmpfs own /var/lib && exec \"$@\"";
@@ -216,6 +210,41 @@ fn a_udev_that_ends_is_told_of_what_it_missed() {
     Command::new("kill").args(["-s", "KILL", &udevd.to_string()]).status().unwrap();
     trial.says("devices: udev killed by signal 9 after ");
     trial.says("devices: udev is there again, it is told of what it missed");
+}
+
+/// A terminal that is there and shows what is written to it.
+fn terminal(path: &Path) -> Receiver<String> {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).unwrap();
+    let reader = fs::File::options().read(true).write(true).open(path).unwrap();
+    let (send, lines) = channel();
+    std::thread::spawn(move || {
+        let lines = BufReader::new(reader).lines().map_while(Result::ok);
+        lines.take_while(|line| send.send(line.clone()).is_ok()).for_each(drop);
+    });
+    lines
+}
+
+#[test]
+fn consoles_that_come_later_are_told_everything() {
+    let dev = tempfile::tempdir().unwrap();
+    let active = dev.path().join("active");
+    fs::write(&active, "").unwrap();
+    let words = [format!("dev={}", dev.path().display()), format!("active={}", active.display())];
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let script = "echo early; while :; do sleep 0.1; done";
+    let mut trial = Trial::start("ip=off console=ttyA0 console=ttyS0", &shell(script), &words);
+    trial.says("starts, consoles ttyA0 ttyS0");
+    trial.says("early");
+    // One of the kernel line, and one that the kernel takes into use by itself.
+    fs::write(&active, "ttyS0 ttyB7\n").unwrap();
+    for name in ["ttyA0", "ttyB7"] {
+        let lines = terminal(&dev.path().join(name));
+        trial.says(&format!("{name} is written to from now on"));
+        for text in ["starts, consoles ttyA0 ttyS0", "early", &format!("{name} is written to")] {
+            let end = Instant::now() + DEADLINE;
+            while !lines.recv_timeout(end.saturating_duration_since(Instant::now())).unwrap().contains(text) {}
+        }
+    }
 }
 
 #[test]

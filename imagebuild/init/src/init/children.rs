@@ -47,6 +47,7 @@ pub(super) enum Later {
         with_login: bool,
     },
     Sshd,
+    Consoles,
     Udev,
     UdevIsLate,
     /// Ends a program that should have ended by itself, if it still runs.
@@ -191,6 +192,7 @@ impl Init {
                 Later::Tell(event) => self.event(event),
                 Later::Terminal { name, with_login } => self.terminal(name, with_login),
                 Later::Sshd => self.start_sshd(false),
+                Later::Consoles => self.open_consoles(),
                 Later::Udev => self.start_udev(),
                 Later::UdevIsLate => self.udev_is_late(),
                 Later::Kill { number, role } => {

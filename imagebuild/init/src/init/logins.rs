@@ -71,6 +71,18 @@ impl Init {
         }
     }
 
+    /// Lets those in on a console that came later who may log in on all.
+    pub(super) fn login_on(&mut self, name: String) {
+        if !self.settings.owns_machine {
+            return;
+        }
+        if self.asked.shell.as_ref() == Some(&name) {
+            self.terminal(name, false);
+        } else if self.asked.root_hash.is_some() || self.rescued_with.is_some() {
+            self.terminal(name, true);
+        }
+    }
+
     pub(super) fn terminal(&mut self, name: String, with_login: bool) {
         let is_there = |role: &Role| matches!(role, Role::Terminal { name: taken, .. } if *taken == name);
         if self.children.values().any(is_there) || !Path::new("/dev").join(&name).exists() {

@@ -1,6 +1,7 @@
 //! The main loop: everything that happens, one thing after the other, and never a wait without an end.
 
 mod children;
+mod consoles;
 mod effects;
 mod logins;
 mod medium;
@@ -50,8 +51,12 @@ pub struct Settings {
     restart: Duration,
     /// The kernel line.
     line: PathBuf,
-    /// Consoles that are written to; those of the machine if none are given.
+    /// Consoles that are written to, besides those that the kernel line and the kernel say.
     consoles: Vec<PathBuf>,
+    /// The kernel's list of consoles.
+    active: PathBuf,
+    /// Where device nodes are; if that is nowhere, no console is looked for.
+    nodes: PathBuf,
     /// False on trial: there are devices, file systems and clocks already, and they are somebody else's.
     owns_machine: bool,
     /// Longest time until the agent runs without a network.
@@ -70,6 +75,8 @@ impl Settings {
             restart: supervise::RESTART,
             line: "/proc/cmdline".into(),
             consoles: Vec::new(),
+            active: "/sys/class/tty/console/active".into(),
+            nodes: "/dev".into(),
             owns_machine: true,
             network: NETWORK,
             udevd: Some(devices::UDEVD.to_owned()),
@@ -78,9 +85,9 @@ impl Settings {
     }
 
     /// For a container, from words `KEY=VALUE`: `agent` (one word of its command line each), `restart-ms`,
-    /// `network-ms`, `line`, `console`, `udevd`, `root`. What is not said is as on a machine.
+    /// `network-ms`, `line`, `console`, `active`, `dev`, `udevd`, `root`. What is not said is as on a machine.
     pub fn trial(words: &[&str]) -> Self {
-        let mut settings = Self { owns_machine: false, udevd: None, ..Self::machine() };
+        let mut settings = Self { owns_machine: false, udevd: None, nodes: PathBuf::new(), ..Self::machine() };
         let agent: Vec<String> =
             words.iter().filter_map(|word| word.strip_prefix("agent=")).map(str::to_owned).collect();
         if !agent.is_empty() {
@@ -93,6 +100,8 @@ impl Settings {
                 ("network-ms", Ok(time)) => settings.network = time,
                 ("line", _) => settings.line = value.into(),
                 ("console", _) => settings.consoles.push(value.into()),
+                ("active", _) => settings.active = value.into(),
+                ("dev", _) => settings.nodes = value.into(),
                 ("udevd", _) => settings.udevd = Some(value.to_owned()),
                 ("root", _) => settings.root = value.into(),
                 _ => {}
@@ -109,6 +118,7 @@ struct Init {
     log: Log,
     agent_log: LogFile,
     consoles: Vec<String>,
+    watch: consoles::Watch,
     signals: Signals,
     netlink: Option<Netlink>,
     dhcp: Option<UnixDatagram>,
@@ -178,6 +188,7 @@ impl Init {
     fn turn(&mut self) -> Option<Action> {
         self.log.flush();
         self.take_output();
+        self.take_consoles();
         if let Some(action) = self.signals.take().into_iter().find_map(Action::of_signal) {
             self.stop(action);
         }
@@ -216,6 +227,9 @@ impl Init {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(self.netlink.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         fds.extend(self.dhcp.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        fds.extend(self.watch.nodes.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        // As sysfs tells of changes.
+        fds.extend(self.watch.list.iter().map(|fd| PollFd::new(fd, PollFlags::PRI)));
         fds.extend(self.udev.socket().map(|fd| PollFd::new(fd, PollFlags::IN)));
         fds.extend(self.rescue.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         fds.extend(self.agent.output().map(|fd| PollFd::new(fd, PollFlags::IN)));

@@ -5,16 +5,17 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use rustix::fs::inotify;
 
+use super::consoles::Watch;
 use super::time::Clock;
 use super::udev::Udev;
 use super::{Init, RUN, Settings};
 use crate::clock::Plausible;
-use crate::console::{self, Log};
+use crate::console::Log;
 use crate::kernel_line::KernelLine;
 use crate::log_file::LogFile;
 use crate::network::netlink::Netlink;
@@ -36,11 +37,16 @@ impl Init {
     pub(super) fn start(settings: Settings, signals: Signals) -> Self {
         let mounted = if settings.owns_machine { mounts::all() } else { Vec::new() };
         let line = KernelLine::read(&settings.line);
-        let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
-        let consoles = if settings.owns_machine { console::names(&line, &active) } else { Vec::new() };
+        let (watch, consoles) = if settings.nodes.as_os_str().is_empty() {
+            (Watch::default(), Vec::new())
+        } else {
+            let watch = Watch::new(&settings.active, &settings.nodes);
+            let names = watch.names(&line);
+            (watch, names)
+        };
         let mut log = Log::new(&settings.root.join("var/log/ipa-init.log"));
-        let devices: Vec<PathBuf> = consoles.iter().map(|name| Path::new("/dev").join(name)).collect();
-        log.open(if settings.consoles.is_empty() { devices } else { settings.consoles.clone() });
+        log.add(settings.consoles.iter().cloned().chain(consoles.iter().map(|name| settings.nodes.join(name))));
+        log.reopen();
         log.say(format_args!("{} starts, consoles {}", env!("CARGO_PKG_VERSION"), consoles.join(" ")));
         mounted.into_iter().for_each(|line| log.say(line));
         let run = settings.root.join(RUN);
@@ -61,6 +67,7 @@ impl Init {
             line,
             log,
             consoles,
+            watch,
             signals,
             netlink: None,
             dhcp: None,
