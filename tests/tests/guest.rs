@@ -3,7 +3,7 @@
 //! `cargo xtask test` builds the ramdisk and names its directory in `IPA_RAMDISK`. Needs QEMU; a boot takes a minute
 //! where it has to execute every instruction itself.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipa_tests::artifacts;
 use ipa_tests::ramdisk::{self, Booted, TOKEN, plugin_path};
@@ -23,6 +23,7 @@ fn machine() -> Machine {
     ];
     let machine = Machine::new("small", Firmware::Bios, 256).unwrap();
     let machine = disks.into_iter().try_fold(machine, Machine::disk).unwrap();
+    let machine = machine.second_console().clock("2001-01-01T00:00:00");
     machine.nic(Nic::new("52:54:00:5a:00:01").restricted()).nic(Nic::new("52:54:00:5a:00:02").restricted())
 }
 
@@ -30,6 +31,18 @@ async fn inventory(booted: &Booted) -> Value {
     let result = booted.client.run("poll.get_hardware_info", json!({})).await;
     assert_eq!(result["command_status"], "SUCCEEDED", "{result:#}");
     result["command_result"].clone()
+}
+
+/// The disk of this serial number, as soon as an inventory has it.
+async fn appears(booted: &Booted, serial: &str) -> Value {
+    let end = Instant::now() + NOTICED;
+    loop {
+        let found = inventory(booted).await;
+        if let Some(disk) = entry(&found["disks"], "serial", serial) {
+            return disk.clone();
+        }
+        assert!(Instant::now() < end, "no {serial} in {:#}", found["disks"]);
+    }
 }
 
 /// The entry of a list that has this value under this key.
@@ -52,8 +65,17 @@ async fn a_small_machine_serves_a_vendors_plugin_and_outlives_its_hardware() {
     let plugin = artifacts::minimal();
     Archive::default().copy(&plugin_path(&plugin), &plugin).and_then(|archive| archive.write(&segment)).unwrap();
     let kernel = ramdisk::kernel(&format!("ipa-agent-token={TOKEN}")).segment(&segment);
+    // The second console's driver is a module, so that it comes when much was said already.
+    let kernel = kernel.append("console=hvc0 console=ttyS0 systemd.debug_shell=hvc0");
     let booted = Booted::start(&machine(), &Boot::Kernel(kernel));
     booted.answers().await;
+    // The battery of its clock is empty.
+    let clock = booted.line(&["clock: 2001-01-01T", "set to 20"]);
+    assert!(clock.contains("is before the ramdisk was built"), "{clock}");
+    booted.line(&["console: /dev/hvc0 is written to from now on"]);
+    booted.guest.type_line("", &["ipa-init:", "starts, consoles ttyS0 hvc0"], NOTICED).unwrap();
+    let year = booted.guest.type_line("date +year-%Y", &["year-20"], NOTICED).unwrap();
+    assert!(!year.contains("year-2001"), "{year}");
 
     let found = inventory(&booted).await;
     assert_eq!(disk(&found, "VIRTIO-0001")["size"], 1_u64 << 30);
@@ -85,6 +107,13 @@ async fn a_small_machine_serves_a_vendors_plugin_and_outlives_its_hardware() {
     assert_eq!(unplugged["has_carrier"], false, "{unplugged:#}");
     assert_eq!(disk(&left, "VIRTIO-0001")["size"], 1_u64 << 30);
     booted.client.clean_value("acme_erase_cache").await;
+
+    // udev is killed: it is started again, and what is plugged in after that has its names.
+    booted.guest.type_line("kill -9 $(pidof systemd-udevd)", &["devices: udev killed by signal 9"], NOTICED).unwrap();
+    booted.guest.plug("disk1", "VIRTIO-0002").unwrap();
+    booted.line(&["devices: udev is there again"]);
+    let plugged = appears(&booted, "VIRTIO-0002").await;
+    assert!(plugged["by_path"].as_str().is_some_and(|path| path.starts_with("/dev/disk/by-path/")), "{plugged:#}");
 
     let answer = booted.client.post("standby.power_off", json!({}), "").await;
     assert_eq!(answer.status, 200, "{}", answer.body);

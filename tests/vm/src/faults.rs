@@ -24,6 +24,19 @@ impl Guest {
         self.event(&format!("the guest to let go of {device}"), from, within, is_gone)
     }
 
+    /// Puts a disk into the slot from which one was pulled, for example `disk1`: another one on virtio, with this serial
+    /// number and the same content.
+    ///
+    /// # Errors
+    /// There is no such slot, or it is taken.
+    pub fn plug(&self, slot: &str, serial: &str) -> Outcome {
+        let device = json!({
+            "driver": "virtio-blk-pci", "id": slot, "bus": format!("slot-{slot}"), "serial": serial,
+            "drive": disk::top(slot),
+        });
+        self.qmp().run("device_add", &device).map(drop)
+    }
+
     /// Pulls the cable of an interface, for example `nic1`, or puts it in again.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! A machine that is on.
 
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::arguments::{Arguments, listed_path};
@@ -30,6 +31,7 @@ pub struct Guest {
     name: String,
     port: u16,
     console: Console,
+    second: Option<(Console, UnixStream)>,
     qmp: Qmp,
     process: Process,
     /// Holds the files that QEMU has open. Last, so that QEMU is gone before they are.
@@ -37,11 +39,23 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn start(name: &str, mut arguments: Arguments, home: Arc<TempDir>, port: u16) -> Outcome<Self> {
+    pub(crate) fn start(
+        name: &str,
+        mut arguments: Arguments,
+        home: Arc<TempDir>,
+        port: u16,
+        has_second: bool,
+    ) -> Outcome<Self> {
         let console = Socket::new(home.path(), "console")?;
         let control = Socket::new(home.path(), "control")?;
         console.add_to(&mut arguments);
         control.add_to(&mut arguments);
+        let second = has_second.then(|| Socket::new(home.path(), "second")).transpose()?;
+        if let Some(second) = &second {
+            second.add_to(&mut arguments);
+            arguments.device(&json!({"driver": "virtio-serial-pci", "id": "consoles"}));
+            arguments.device(&json!({"driver": "virtconsole", "bus": "consoles.0", "chardev": "second"}));
+        }
         arguments.option("-serial", "chardev:console");
         arguments.option("-mon", "chardev=control,mode=control");
         // It starts programs for nobody.
@@ -51,13 +65,20 @@ impl Guest {
         // In the order in which they stand on the command line: QEMU makes one connection after the other.
         let console = console.accept(&process, end).doing(format_args!("starting the guest `{name}`"))?;
         let control = control.accept(&process, end).doing(format_args!("starting the guest `{name}`"))?;
+        let second = second.map(|second| second.accept(&process, end)).transpose();
+        let second = second.doing(format_args!("starting the guest `{name}`"))?;
         let console = Console::read(console, &home.path().join("console.log"))?;
+        let second = second.map(|stream| {
+            let keyboard = stream.try_clone().doing("duplicating the second console")?;
+            Ok((Console::read(stream, &home.path().join("second.log"))?, keyboard))
+        });
+        let second = second.transpose()?;
         // QEMU opens disks after it has connected its sockets, so this is where it gives up on one.
         let qmp = Qmp::new(control).map_err(|failure| {
             process.kill();
             Failure::new(format!("starting the guest `{name}`: {failure}: {}", process.messages()))
         })?;
-        Ok(Self { name: name.to_owned(), port, console, qmp, process, _home: home })
+        Ok(Self { name: name.to_owned(), port, console, second, qmp, process, _home: home })
     }
 
     /// What it has printed.
@@ -79,6 +100,19 @@ impl Guest {
         self.console.line(words, Instant::now() + within).map_err(|why| match why {
             NoLine::Panic(line) => self.failure(&format!("waited for {}, but: {line}", awaited())),
             NoLine::Missed(missed) => self.missed(&awaited(), missed, within),
+        })
+    }
+
+    /// Types a line on the second console, and waits for one there that has all these words; what was typed is shown
+    /// there as well.
+    ///
+    /// # Errors
+    /// The machine has none, or there is no such line in time.
+    pub fn type_line(&self, text: &str, words: &[&str], within: Duration) -> Outcome<String> {
+        let (second, keyboard) = self.second.as_ref().ok_or_else(|| self.failure("has no second console"))?;
+        writeln!(&mut &*keyboard, "{text}").doing("typing on the second console")?;
+        second.line(words, Instant::now() + within).map_err(|_| {
+            self.failure(&format!("waited for {words:?} on the second console, whose last lines are:\n{}", second.tail()))
         })
     }
 

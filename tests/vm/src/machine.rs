@@ -30,6 +30,8 @@ pub struct Machine {
     cds: Vec<Cd>,
     smbios: Smbios,
     has_balloon: bool,
+    has_second_console: bool,
+    clock: Option<String>,
     /// The port of the loopback interface here that leads to the agent.
     port: u16,
     home: Arc<TempDir>,
@@ -54,6 +56,8 @@ impl Machine {
             cds: Vec::new(),
             smbios: Smbios::default(),
             has_balloon: false,
+            has_second_console: false,
+            clock: None,
             port: nic::free_port()?,
             home: Arc::new(home),
         })
@@ -112,6 +116,18 @@ impl Machine {
         Self { has_balloon: true, ..self }
     }
 
+    /// Gives it a second console, `hvc0`, for [`Guest::type_line`]. Its driver is a module of most kernels.
+    #[must_use]
+    pub fn second_console(self) -> Self {
+        Self { has_second_console: true, ..self }
+    }
+
+    /// Has its hardware's clock begin at another time than now, for example `2001-01-01T00:00:00`.
+    #[must_use]
+    pub fn clock(self, begin: &str) -> Self {
+        Self { clock: Some(begin.to_owned()), ..self }
+    }
+
     /// The port of this machine's loopback interface that leads to the agent's port.
     pub fn agent_port(&self) -> u16 {
         self.port
@@ -128,7 +144,7 @@ impl Machine {
     /// QEMU is missing or refuses something.
     pub fn power_on(&self, boot: &Boot) -> Outcome<Guest> {
         let arguments = self.arguments(boot, self.home.path())?;
-        Guest::start(&self.name, arguments, self.home.clone(), self.port)
+        Guest::start(&self.name, arguments, self.home.clone(), self.port, self.has_second_console)
     }
 
     fn arguments(&self, boot: &Boot, home: &Path) -> Outcome<Arguments> {
@@ -158,6 +174,9 @@ impl Machine {
         }
         for (index, cd) in self.cds.iter().enumerate() {
             cd.add_to(&mut arguments, &format!("cd{index}"), None);
+        }
+        if let Some(begin) = &self.clock {
+            arguments.option("-rtc", format!("base={begin},clock=vm"));
         }
         if self.has_balloon {
             balloon::add_to(&mut arguments);
