@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
 use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::compress::{Compression, Method};
@@ -19,6 +21,10 @@ use crate::{repo, tools};
 
 /// The crates of the agent's own programs.
 const CRATES: [&str; 3] = ["ipa-host", "ipa-generic", "ipa-init"];
+/// What a ramdisk is made of, in the repository.
+const SHIPPED: [&str; 5] = ["Cargo.lock", "host", "imagebuild", "plugin-api", "plugins"];
+/// Time for git to answer.
+const QUESTION: Duration = Duration::from_secs(60);
 
 #[derive(Debug, StructOpt)]
 #[structopt(rename_all = "kebab-case")]
@@ -130,11 +136,21 @@ fn firmware(from: &str) -> Firmware {
     if from.contains('/') || path.is_dir() { Firmware::Directory(path) } else { Firmware::Package(from.to_owned()) }
 }
 
-/// The time of all files: the one that makes builds repeatable, or the first second of all.
+/// The time of all files: the one that makes builds repeatable, or that of the last commit of what is shipped. A machine
+/// whose clock is before it gets it; outside of git it is the first second of all, and means nothing.
 fn time() -> Outcome<u32> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text.parse().doing(format_args!("reading the number of seconds in SOURCE_DATE_EPOCH={text}")),
-        Err(_) => Ok(1),
+    let given = std::env::var("SOURCE_DATE_EPOCH");
+    let text = match given {
+        Ok(text) => text,
+        Err(_) => {
+            let mut git = Command::new("git");
+            git.args(["log", "-1", "--format=%ct", "--"]).args(SHIPPED).current_dir(repo::root());
+            process::output(&mut git, QUESTION).unwrap_or_default()
+        }
+    };
+    match text.trim() {
+        "" => Ok(1),
+        text => text.parse().doing(format_args!("reading the number of seconds since 1970 in {text}")),
     }
 }
 

@@ -92,6 +92,8 @@ pub fn become_udevd(program: &str) -> Result<(), String> {
     let events = rustix::io::dup(io::stdin()).map_err(|error| told(error.into()))?;
     let nothing = fs::File::open("/dev/null").map_err(told)?;
     rustix::stdio::dup2_stdin(&nothing).map_err(|error| told(error.into()))?;
+    // As systemd's unit has it: without udev nothing works, and its workers set this back.
+    let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     let mut udevd = Command::new(program);
     if events.as_raw_fd() == FIRST_FD {
         udevd.env("LISTEN_FDS", "1").env("LISTEN_PID", std::process::id().to_string());

@@ -112,7 +112,10 @@ impl Guest {
         let (second, keyboard) = self.second.as_ref().ok_or_else(|| self.failure("has no second console"))?;
         writeln!(&mut &*keyboard, "{text}").doing("typing on the second console")?;
         second.line(words, Instant::now() + within).map_err(|_| {
-            self.failure(&format!("waited for {words:?} on the second console, whose last lines are:\n{}", second.tail()))
+            self.failure(&format!(
+                "waited for {words:?} on the second console, whose last lines are:\n{}",
+                second.tail()
+            ))
         })
     }
 
