@@ -91,14 +91,12 @@ impl Init {
         self.spawn_loud(command, Role::Modules);
     }
 
-    /// Tells udev of a part of the devices, and waits for it beside everything else.
-    pub(super) fn announce(&mut self, part: &[&str], role: Role) {
-        let which = if role == Role::FirstDevices { "buses, NICs and disks" } else { "all others" };
+    /// Tells udev of a part of the devices.
+    pub(super) fn announce(&mut self, part: &[&str], which: &str) {
         match devices::announce(part) {
             Ok(()) => self.log.say(format_args!("devices: {which} announced to udev")),
             Err(why) => self.log.say(format_args!("devices: {why}")),
         }
-        self.spawn(devices::settle(role == Role::FirstDevices), role);
     }
 
     /// Takes every process that ended, ours or an orphan.
@@ -120,7 +118,10 @@ impl Init {
         let later = Instant::now() + PAUSE;
         match role {
             Role::Agent => self.agent_ended(how),
-            Role::FirstDevices => self.announce(devices::REST, Role::Devices),
+            Role::FirstDevices => {
+                self.announce(devices::REST, "all others");
+                self.spawn(devices::settle(false), Role::Devices);
+            }
             Role::Devices => {
                 let what = if is_success { "is done with all" } else { "is no longer waited for" };
                 self.log.say(format_args!("devices: udev {what}"));

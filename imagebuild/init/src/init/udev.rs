@@ -28,7 +28,7 @@ pub(super) struct Udev {
     socket: Option<UnixDatagram>,
     started: Option<Instant>,
     endurance: Endurance,
-    /// True once devices were announced.
+    /// True once it was ready, or was no longer waited for.
     is_told: bool,
 }
 
@@ -53,6 +53,10 @@ impl Init {
             Err(error) => self.log.say(format_args!("devices: udev cannot say when it is ready: {error}")),
         }
         self.start_udev();
+        if self.udev.events.is_some() {
+            // They wait for udev, which begins meanwhile.
+            self.announce_first();
+        }
         self.later.push((Instant::now() + START, Later::UdevIsLate));
     }
 
@@ -102,7 +106,7 @@ impl Init {
         }
         if !self.udev.is_told {
             self.log.say("devices: udev started");
-            return self.announce_first();
+            return self.wait_for_first();
         }
         self.log.say("devices: udev is there again, it is told of what it missed");
         if self.settings.owns_machine {
@@ -113,14 +117,23 @@ impl Init {
     pub(super) fn udev_is_late(&mut self) {
         if !self.udev.is_told {
             self.log.say(format_args!("devices: udev is not ready after {} s", START.as_secs()));
-            self.announce_first();
+            self.wait_for_first();
         }
     }
 
     fn announce_first(&mut self) {
+        self.announce(devices::FIRST, "buses, NICs and disks");
+    }
+
+    /// Waits for udev to be done with the first devices, beside everything else.
+    fn wait_for_first(&mut self) {
         self.udev.is_told = true;
-        if self.settings.owns_machine {
-            self.announce(devices::FIRST, Role::FirstDevices);
+        if !self.settings.owns_machine {
+            return;
         }
+        if self.udev.events.is_none() {
+            self.announce_first();
+        }
+        self.spawn(devices::settle(true), Role::FirstDevices);
     }
 }
