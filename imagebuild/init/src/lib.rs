@@ -7,7 +7,8 @@
 //! * **kmod** loads the modules that no device asks for.
 //! * **busybox** has the client of DHCP for IPv4 (`udhcpc`), `ip`, `getty` and `login`: one file that is in a ramdisk
 //!   anyway.
-//! * **dhcpcd** is the client of DHCPv6, which Debian's busybox has not. It is told to do that and nothing else.
+//! * **dhcpcd** is the client of DHCPv6, which Debian's busybox has not. It is told to get an address, or what else a
+//!   server tells, and nothing more.
 //! * **dropbear**, only if the ramdisk has it and somebody may log in.
 //!
 //! # What the agent waits for
@@ -18,7 +19,7 @@
 //! medium is looked for first, as it may hold the network.
 //!
 //! # What the kernel line can say
-//! * `console=`: every one of them gets the log and logins.
+//! * `console=`: every one of them gets the log and logins, whenever it comes; so do others that the kernel takes into use.
 //! * `ip=`, `nameserver=`, `vlan=`, `bond=` as dracut reads them, and `BOOTIF=`: see [`network::kernel`].
 //! * `boot_method=vmedia` and `ir_pub_id=`, which Ironic writes: see [`medium`].
 //! * `modules-load=`, `rd.driver.pre=`: modules, besides those of `/etc/modules-load.d`.
@@ -28,7 +29,7 @@
 //! # Parts
 //! [`network`] is a pure state machine, and so are the readers of the [`kernel_line`], of leases and of Ironic's network
 //! document; [`init`] is the loop that carries out what follows. [`supervise`] has the agent, [`login`] the users,
-//! [`power`] the end. [`console`] is the log.
+//! [`clock`] and [`sntp`] the time, [`power`] the end. [`console`] is the log.
 
 #![forbid(unsafe_code)]
 
