@@ -277,6 +277,7 @@ impl Lan {
         container.run(&["ip", "link", "add", "srv", "type", "veth", "peer", "name", "nic0"]);
         container.run(&["ip", "addr", "add", address, "dev", "srv"]);
         container.run(&["ip", "link", "set", "srv", "up"]);
+        container.run(&["ip", "link", "set", "lo", "up"]);
         let net = format!("--net=/proc/{}/ns/net", container.first());
         let server = Command::new("nsenter")
             .arg(net)
@@ -334,8 +335,9 @@ impl Lan {
         lan
     }
 
-    /// Starts a time server: chrony, of the package chrony, which does not touch this machine's clock.
-    fn start_clock(&self) -> Clock {
+    /// Starts a time server at its address: chrony, of the package chrony, which does not touch this machine's clock. It is
+    /// asked by the program that the agent knows.
+    fn start_clock(&self, address: &str) -> Clock {
         let directory = self.directory.path();
         let (conf, pid) = (directory.join("chrony.conf"), directory.join("chrony.pid"));
         let text = format!("local stratum 3\nallow\ncmdport 0\nbindcmdaddress /\npidfile {}\n", pid.display());
@@ -343,7 +345,14 @@ impl Lan {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", self.container.first()));
         command.args(["chronyd", "-x", "-n", "-u", "root", "-f"]).arg(conf).stdout(Stdio::null()).stderr(Stdio::null());
-        Clock(command.spawn().expect("nsenter is installed (package util-linux)"))
+        let clock = Clock(command.spawn().expect("nsenter is installed (package util-linux)"));
+        // Until it answers.
+        let ntpdate = directory.join("ntpdate");
+        symlink(env!("CARGO_BIN_EXE_ipa-init"), &ntpdate).unwrap();
+        let said = self.container.run(&[&ntpdate.display().to_string(), address]);
+        assert!(said.starts_with(&format!("ntpdate: {address} (stratum 3) is at ")), "{said}");
+        assert!(said.ends_with(" s, clock kept\n"), "{said}");
+        clock
     }
 
     fn plug_into(&self, trial: &Trial) {
@@ -391,20 +400,42 @@ fn a_nic_that_comes_later_gets_a_lease() {
         "search example\nnameserver 192.0.2.53\nnameserver 192.0.2.54\n"
     );
     // Nobody answered yet.
-    let _clock = lan.start_clock();
+    let _clock = lan.start_clock("192.0.2.1");
     let time = trial.says("clock: 192.0.2.1 (stratum 3) is at ");
     assert!(time.ends_with(" s, it is kept"), "{time}");
-    // The agent asks for itself, by the program that it knows.
-    let ntpdate = trial.path("ntpdate");
-    symlink(env!("CARGO_BIN_EXE_ipa-init"), &ntpdate).unwrap();
-    let said = trial.container.run(&[&ntpdate.display().to_string(), "192.0.2.1"]);
-    assert!(said.starts_with("ntpdate: 192.0.2.1 (stratum 3) is at ") && said.ends_with(" s, clock kept\n"), "{said}");
     // The client runs on, is started again when it ends, and the address stays.
     let client = find_client(trial.container.first(), "udhcpc");
     Command::new("kill").args(["-s", "KILL", &client.to_string()]).status().unwrap();
     trial.says("DHCP client V4 of link");
     until(|| Some(find_client(trial.container.first(), "udhcpc")).filter(|again| *again != client));
     assert!(trial.container.run(&["ip", "addr", "show", "nic0"]).contains("inet 192.0.2.10"));
+}
+
+/// When a line of the first process was said, in seconds since the machine started.
+fn time(line: &str) -> f64 {
+    let time = line.strip_prefix('[').and_then(|rest| rest.split_once(']')).expect("a line of the first process").0;
+    time.trim().parse().unwrap()
+}
+
+#[test]
+fn with_a_clock_that_cannot_be_right_the_agent_waits_for_the_time_a_moment() {
+    let lan = Lan::start();
+    // Nobody tells.
+    let mut trial = Trial::start("", &shell("echo here; exec sleep 600"), &["clock=wrong"]);
+    lan.plug_into(&trial);
+    let asked = time(&trial.says("clock: asking 192.0.2.1"));
+    let started = time(&trial.says("agent: started"));
+    assert!((1.5..10.0).contains(&(started - asked)), "{}", started - asked);
+    trial.says("clock: no time server is of use, it is kept: 192.0.2.1: no answer");
+    drop(trial);
+    // Somebody does.
+    let lan = Lan::start();
+    let _clock = lan.start_clock("192.0.2.1");
+    let mut trial = Trial::start("", &shell("echo here; exec sleep 600"), &["clock=wrong"]);
+    lan.plug_into(&trial);
+    trial.says("clock: 192.0.2.1 (stratum 3) is at ");
+    assert!(!trial.has_said("agent: started"));
+    trial.says("agent: started");
 }
 
 #[test]
@@ -450,11 +481,11 @@ fn a_router_sends_a_nic_to_a_dhcpv6_server() {
 #[test]
 fn a_router_sends_a_nic_to_a_server_for_all_but_addresses() {
     let lan = Lan::start_router("dhcp-range=2001:db8::,ra-stateless\n");
-    let _clock = lan.start_clock();
     let mut trial = Trial::start("", &shell("echo here; exec sleep 600"), &[]);
     trial.says("starts, consoles");
     lan.plug_into(&trial);
     trial.says("nic0 asks for what is known besides addresses (dhcpcd)");
+    let _clock = lan.start_clock("2001:db8::1");
     let services = "nic0 was told by DHCPv6: DNS 2001:db8::53, search example, NTP 2001:db8::1 2001:db8::2";
     trial.says(services);
     trial.says("clock: asking 2001:db8::1 2001:db8::2");

@@ -61,6 +61,8 @@ pub struct Settings {
     owns_machine: bool,
     /// Longest time until the agent runs without a network.
     network: Duration,
+    /// True if the clock is not believed, whatever it says.
+    doubts_clock: bool,
     /// What makes device nodes; none on trial, unless a word says so.
     udevd: Option<String>,
     /// Where `etc`, `run` and `var` are.
@@ -79,13 +81,14 @@ impl Settings {
             nodes: "/dev".into(),
             owns_machine: true,
             network: NETWORK,
+            doubts_clock: false,
             udevd: Some(devices::UDEVD.to_owned()),
             root: "/".into(),
         }
     }
 
     /// For a container, from words `KEY=VALUE`: `agent` (one word of its command line each), `restart-ms`,
-    /// `network-ms`, `line`, `console`, `active`, `dev`, `udevd`, `root`. What is not said is as on a machine.
+    /// `network-ms`, `line`, `console`, `active`, `dev`, `udevd`, `root`, and `clock=wrong`. What is not said is as on a machine.
     pub fn trial(words: &[&str]) -> Self {
         let mut settings = Self { owns_machine: false, udevd: None, nodes: PathBuf::new(), ..Self::machine() };
         let agent: Vec<String> =
@@ -102,6 +105,7 @@ impl Settings {
                 ("console", _) => settings.consoles.push(value.into()),
                 ("active", _) => settings.active = value.into(),
                 ("dev", _) => settings.nodes = value.into(),
+                ("clock", _) => settings.doubts_clock = value == "wrong",
                 ("udevd", _) => settings.udevd = Some(value.to_owned()),
                 ("root", _) => settings.root = value.into(),
                 _ => {}

@@ -62,7 +62,7 @@ impl Init {
             agent_log: LogFile::new(&settings.root.join("var/log/ironic-python-agent.log")),
             asked: login::asked(&line, &settings.root),
             udev: Udev::default(),
-            clock: Clock::new(plausible, wanted.time_servers.clone()),
+            clock: Clock::new(plausible, settings.doubts_clock, wanted.time_servers.clone()),
             settings,
             line,
             log,
@@ -104,7 +104,7 @@ impl Init {
             let _ = symlink(PROGRAM, link);
         }
         let (is_true, said) = self.clock.plausible.check();
-        self.clock.is_doubted = !is_true;
+        self.clock.is_doubted |= !is_true;
         self.log.say(said);
         // Only where there is no other program of this name.
         let _ = symlink(PROGRAM, NTPDATE);

@@ -40,10 +40,10 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(plausible: Plausible, given: Vec<String>) -> Self {
+    pub(super) fn new(plausible: Plausible, is_doubted: bool, given: Vec<String>) -> Self {
         Self {
             plausible,
-            is_doubted: false,
+            is_doubted,
             agent_waits_until: None,
             given,
             asked: Vec::new(),
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn only_a_clock_that_cannot_be_right_holds_the_agent_and_not_for_long() {
         let now = Instant::now();
-        let mut clock = Clock::new(Plausible::since(UNIX_EPOCH), Vec::new());
+        let mut clock = Clock::new(Plausible::since(UNIX_EPOCH), false, Vec::new());
         clock.question = Some(7);
         assert!(!clock.holds_agent(now));
         clock.is_doubted = true;
