@@ -16,7 +16,8 @@ pub(crate) const PACKAGES: &str = "packages";
 /// Builds the programs and the packages.
 pub(crate) fn run() -> Outcome {
     tools::ensure(tools::FOR_DEB)?;
-    let build = ["build", "--release", "--package", "ipa-host", "--package", "ipa-generic"];
+    let build =
+        ["build", "--release", "--package", "ipa-host", "--package", "ipa-generic", "--package", "ipa-imagebuild"];
     process::run(&mut cargo(&build), COMMAND)?;
     let output = repo::target(PACKAGES);
     // Packages of other versions must not be taken for these.

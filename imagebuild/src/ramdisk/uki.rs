@@ -38,7 +38,9 @@ impl Uki<'_> {
     /// If the line is no kernel line, a file cannot be read, or objcopy fails.
     pub fn assemble(&self, output: &Path) -> Outcome<manifest::Uki> {
         if self.line.len() > LINE || self.line.contains(|c: char| c.is_control()) {
-            return Err(Failure::new(format!("a kernel line is at most {LINE} bytes long and has no control characters")));
+            return Err(Failure::new(format!(
+                "a kernel line is at most {LINE} bytes long and has no control characters"
+            )));
         }
         let work = output.with_extension("efi.partial");
         let text = output.with_extension("cmdline.partial");
