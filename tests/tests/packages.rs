@@ -206,7 +206,7 @@ fn the_image_tools_make_a_bootable_image_with_what_they_ask_for() {
     }
     let create = "cd /root && iso-image-create -k ipa.kernel -i ipa.initramfs -o ipa.iso";
     let said = tree.run(&["sh", "-c", create]).unwrap_or_else(|said| panic!("{said}"));
-    assert_eq!(said, "ipa.iso: boots x86_64 by BIOS and UEFI, label INSTALL_IMAGE\n");
+    assert!(said.starts_with("ipa.iso: boots x86_64 by BIOS and UEFI, label INSTALL_IMAGE"), "{said}");
     let image = tree.path("/root/ipa.iso");
     let read = Command::new("isoinfo").args(["-R", "-x", "/vmlinuz", "-i"]).arg(&image).output().expect("it starts");
     assert!(read.stdout == fs::read(ramdisk::kernel_file()).expect("our file"), "the kernel in it is another");
