@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ipa_vm::{Boot, Guest, Machine};
@@ -35,14 +35,26 @@ pub struct Bmc {
     machine: Machine,
     url: String,
     http: reqwest::Client,
-    home: TempDir,
     guest: Option<Guest>,
     /// What the last guest has printed that is off again.
     printed: String,
     boots: u32,
     _turn: Turn,
-    /// The service ends when this is closed, which the end of this process does.
-    _life: ChildStdin,
+    _service: Service,
+    /// Last, so that whoever writes there is gone before it is.
+    home: TempDir,
+}
+
+/// The emulator, ended when dropped. It ends too when its standard input does, should this process be killed.
+#[derive(Debug)]
+struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Bmc {
@@ -68,11 +80,10 @@ impl Bmc {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(File::create(&output).expect("our own directory"));
-        let mut service = processes::spawn_untagged(&mut command);
-        let life = service.stdin.take().expect("piped");
+        let mut service = Service(processes::spawn_untagged(&mut command));
         let end = Instant::now() + START;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = service.try_wait().expect("a child can be asked");
+            let ended = service.0.try_wait().expect("a child can be asked");
             let said = || fs::read_to_string(&output).unwrap_or_default();
             assert!(ended.is_none() && Instant::now() < end, "the BMC does not serve: {ended:?}\n{}", said());
             sleep(LOOK).await;
@@ -85,7 +96,7 @@ impl Bmc {
             .tls_backend_preconfigured(tls::trusting(b""))
             .build()
             .expect("a plain client");
-        Self { machine, url, http, home, guest: None, printed: String::new(), boots: 0, _turn: turn, _life: life }
+        Self { machine, url, http, home, guest: None, printed: String::new(), boots: 0, _turn: turn, _service: service }
     }
 
     /// What Ironic has to know to reach it.
