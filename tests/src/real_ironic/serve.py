@@ -2,9 +2,9 @@
 
 usage: serve.py DIRECTORY PORT
 
-DIRECTORY has ironic.conf. What Ironic publishes in its directory http is served on PORT of the loopback interface. A certificate authority, the API's certificate and the database are made in it first, and
+DIRECTORY has ironic.conf. A certificate authority, the API's certificate and the database are made in it first, and
 all of it is removed at the end: the test program that wrote it may have been killed. The programs are those of the
-environment whose Python runs this.
+environment whose Python runs this. What Ironic publishes in DIRECTORY/http is served on PORT of the loopback interface.
 """
 
 import datetime
