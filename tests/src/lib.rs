@@ -25,6 +25,7 @@ pub mod artifacts;
 pub mod bmc;
 pub mod broken_files;
 pub mod browser;
+pub mod c_plugin;
 pub mod certificates;
 pub mod client;
 pub mod container;
