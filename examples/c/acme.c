@@ -1,6 +1,8 @@
 /* A hardware manager in C: one clean step, which asks the other managers for a fact.
  *
- *   cc -std=c11 -O2 -fPIC -shared -fvisibility=hidden -I ../../plugin-api/include -o libacme_c.so acme.c
+ *   cc -std=c11 -O2 -fPIC -shared -fvisibility=hidden -o libacme_c.so acme.c
+ *
+ * with -I plugin-api/include where the SDK is not installed.
  */
 #include <stdio.h>
 

@@ -72,7 +72,8 @@ struct ipa_host {
     void (*progress)(void *context, uint64_t call, uint32_t percent, const char *message, size_t message_length);
     /* Not 0 once a call should end. */
     uint32_t (*is_cancelled)(void *context, uint64_t call);
-    /* Every other service by name, with a JSON object of arguments; blocks until it is answered. */
+    /* Every other service by name, with a JSON object of arguments; blocks until it is answered. The table of services
+     * stands at the end of this file. */
     struct ipa_reply (*host_call)(void *context, uint64_t call, const char *method, size_t method_length,
                                   const char *arguments, size_t arguments_length);
     /* Frees a reply of host_call. */
@@ -155,5 +156,26 @@ static inline int ipa_is(const char *text, size_t length, const char *expected) 
         char description[(sizeof(json) - 1 + 3) / 4 * 4] IPA_NONSTRING;                         \
     } ipa_plugin_note = {4, sizeof(json) - 1, 1, "IPA", json}
 #endif
+
+/* Services of host_call, with their arguments and values:
+ *
+ *   dispatch       {"method": "get_cpus", "args": {}}   what the first manager that has the method answers
+ *   call_next      {"method": "...", "args": {}}        the same among the managers below this one
+ *   dispatch_all   {"method": "...", "args": {}}        [{"class_name": "...", "value": ...}] of all that have it
+ *   config         {}                                   the section [plugin:NAME] of the configuration, as an object
+ *   kernel_params  {}                                   {"name": "value"} of the kernel line and virtual media
+ *   node           {}                                   the node as Ironic describes it, or null
+ *   refresh_node   {}                                   the same, looked up again
+ *   http_get       {"url": "https://...", "limit": 65536, "deadline_ms": 10000}
+ *                                                       a page: {"status": 200, "text": "..."}
+ *   attach_log     {"name": "raid.log", "text": "..."}  a file for the logs that Ironic collects; "path" instead of
+ *                                                       "text" has a file read
+ *   command_start  {"argv": ["hdparm", "-I", "/dev/sda"], "env": {}, "stdin": null, "cwd": null, "deadline_ms": 60000}
+ *                                                       {"handle": 1}: a program; it dies with the call
+ *   command_read   {"handle": 1, "wait_ms": 1000}       {"lines": [{"stream": "stdout", "line": "..."}], "exit": null},
+ *                                                       and once it has ended "exit": {"code": 0, "signal": null,
+                                                       "timed_out": false, "stdout": "...", "stderr": "..."}
+ *   command_stop   {"handle": 1}                        ends it
+ */
 
 #endif

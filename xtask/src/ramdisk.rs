@@ -9,9 +9,9 @@ use std::time::Duration;
 use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::compress::{Compression, Method};
 use ipa_imagebuild::failure::{Doing, Failure, Outcome};
-use ipa_imagebuild::process;
 use ipa_imagebuild::ramdisk::{self, Firmware, Programs};
 use ipa_imagebuild::sbom::Crate;
+use ipa_imagebuild::{epoch, process};
 use serde_json::Value;
 use structopt::StructOpt;
 
@@ -90,7 +90,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     tools::ensure(tools::FOR_RAMDISK)?;
     let compression = Compression::new(options.compression, options.level)?;
     if let Some(output) = &options.segment {
-        let size = ramdisk::segment(output, &options.plugin, compression, time()?)?;
+        let size = ramdisk::segment(output, &options.plugin, compression, epoch::given_or_first()?)?;
         println!("{}: {size} bytes with {} plugins", output.display(), options.plugin.len());
         return Ok(());
     }
@@ -136,22 +136,16 @@ fn firmware(from: &str) -> Firmware {
     if from.contains('/') || path.is_dir() { Firmware::Directory(path) } else { Firmware::Package(from.to_owned()) }
 }
 
-/// The time of all files: the one that makes builds repeatable, or that of the last commit of what is shipped. A machine
-/// whose clock is before it gets it; outside of git it is the first second of all, and means nothing.
+/// The time of all files: the one that the environment gives, or that of the last commit of what is shipped. A machine
+/// whose clock is before it gets it; outside of git it is the first time of all, and means nothing.
 fn time() -> Outcome<u32> {
-    let given = std::env::var("SOURCE_DATE_EPOCH");
-    let text = match given {
-        Ok(text) => text,
-        Err(_) => {
-            let mut git = Command::new("git");
-            git.args(["log", "-1", "--format=%ct", "--"]).args(SHIPPED).current_dir(repo::root());
-            process::output(&mut git, QUESTION).unwrap_or_default()
-        }
-    };
-    match text.trim() {
-        "" => Ok(1),
-        text => text.parse().doing(format_args!("reading the number of seconds since 1970 in {text}")),
+    if let Some(time) = epoch::given()? {
+        return Ok(time);
     }
+    let mut git = Command::new("git");
+    git.args(["log", "-1", "--format=%ct", "--"]).args(SHIPPED).current_dir(repo::root());
+    let answer = process::output(&mut git, QUESTION).unwrap_or_default();
+    if answer.trim().is_empty() { Ok(epoch::FIRST) } else { epoch::parse(&answer) }
 }
 
 /// The crates that are built: all of the agent's but an init that is given.
