@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::compress::{Compression, Method};
+use ipa_imagebuild::debian;
 use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 use ipa_imagebuild::process;
 use ipa_imagebuild::ramdisk::{self, Firmware, Programs};
@@ -19,6 +20,8 @@ use crate::{repo, tools};
 
 /// The crates of the agent's own programs.
 const CRATES: [&str; 3] = ["ipa-host", "ipa-generic", "ipa-init"];
+/// Directory below the build directory for what is kept from one build to the next.
+const CACHE: &str = "ramdisk-cache";
 
 #[derive(Debug, StructOpt)]
 #[structopt(rename_all = "kebab-case")]
@@ -69,8 +72,8 @@ pub(crate) struct Options {
     /// Another program as the first process.
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     init: Option<PathBuf>,
-    /// Sources of Debian packages instead of imagebuild/ramdisk/debian.sources, for a mirror or a snapshot.
-    #[structopt(long, value_name = "FILE", parse(from_os_str))]
+    /// Sources of Debian packages, as apt reads them, instead of this machine's mirrors of Debian.
+    #[structopt(long, value_name = "FILE", env = debian::GIVEN, parse(from_os_str))]
     apt_sources: Option<PathBuf>,
     /// Where the files go instead of target/ramdisk.
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
@@ -95,11 +98,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let arch = options.arch.as_deref().map_or_else(Arch::native, Arch::named)?;
     let data = repo::root().join("imagebuild/ramdisk");
     let built = ramdisk::build(&ramdisk::Options {
-        cache: repo::target("ramdisk-cache"),
+        cache: repo::target(CACHE),
         output: options.output.clone().unwrap_or_else(|| repo::target("ramdisk")),
         name: options.name.clone(),
         arch,
-        sources: options.apt_sources.clone().unwrap_or_else(|| data.join("debian.sources")),
+        sources: sources(options)?,
         data,
         programs: programs(options, arch)?,
         crates: crates(options, arch)?,
@@ -122,6 +125,16 @@ pub(crate) fn run(options: &Options) -> Outcome {
 /// Builds what is shipped.
 pub(crate) fn run_default() -> Outcome {
     run(&Options::from_iter(["ramdisk"]))
+}
+
+/// The file with the sources of packages.
+fn sources(options: &Options) -> Outcome<PathBuf> {
+    debian::sources(options.apt_sources.as_deref(), &repo::target(CACHE))
+}
+
+/// The same for what takes no options.
+pub(crate) fn default_sources() -> Outcome<PathBuf> {
+    sources(&Options::from_iter(["ramdisk"]))
 }
 
 /// Whatever has a slash or is there is a directory.
