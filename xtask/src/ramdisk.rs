@@ -16,12 +16,12 @@ use structopt::StructOpt;
 
 use crate::cargo::cargo;
 use crate::steps::{COMMAND, duration};
-use crate::{repo, tools};
+use crate::{cross, repo, tools};
 
 /// The crates of the agent's own programs.
 const CRATES: [&str; 3] = ["ipa-host", "ipa-generic", "ipa-init"];
 /// Directory below the build directory for what is kept from one build to the next.
-const CACHE: &str = "ramdisk-cache";
+pub(crate) const CACHE: &str = "ramdisk-cache";
 
 #[derive(Debug, StructOpt)]
 #[structopt(rename_all = "kebab-case")]
@@ -75,7 +75,7 @@ pub(crate) struct Options {
     /// Sources of Debian packages, as apt reads them, instead of this machine's mirrors of Debian.
     #[structopt(long, value_name = "FILE", env = debian::GIVEN, parse(from_os_str))]
     apt_sources: Option<PathBuf>,
-    /// Where the files go instead of target/ramdisk.
+    /// Where the files go instead of target/ramdisk, or target/ramdisk-ARCH for another architecture than this machine's.
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
     output: Option<PathBuf>,
     /// What the files are called.
@@ -99,7 +99,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let data = repo::root().join("imagebuild/ramdisk");
     let built = ramdisk::build(&ramdisk::Options {
         cache: repo::target(CACHE),
-        output: options.output.clone().unwrap_or_else(|| repo::target("ramdisk")),
+        output: options.output.clone().unwrap_or_else(|| place(arch)),
         name: options.name.clone(),
         arch,
         sources: sources(options)?,
@@ -125,6 +125,17 @@ pub(crate) fn run(options: &Options) -> Outcome {
 /// Builds what is shipped.
 pub(crate) fn run_default() -> Outcome {
     run(&Options::from_iter(["ramdisk"]))
+}
+
+/// Builds what is shipped for an architecture.
+pub(crate) fn run_for(arch: &Arch) -> Outcome {
+    run(&Options::from_iter(["ramdisk", "--arch", arch.debian]))
+}
+
+/// Where the files go unless an option says otherwise.
+pub(crate) fn place(arch: &Arch) -> PathBuf {
+    let name = if arch.is_native() { "ramdisk".to_owned() } else { format!("ramdisk-{}", arch.debian) };
+    repo::target(&name)
 }
 
 /// The file with the sources of packages.
@@ -165,7 +176,7 @@ fn programs(options: &Options, arch: &Arch) -> Outcome<Programs> {
     }
     let mut target = repo::target("release");
     if !arch.is_native() {
-        build.args(["--target", arch.rust]);
+        cross::prepare(&mut build, arch)?;
         target = repo::target(arch.rust).join("release");
     }
     process::run(&mut build, COMMAND)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::inputs::Arch;
+use crate::arch::Arch;
 use crate::failure::{Failure, Outcome};
 use crate::search_path;
 
@@ -16,7 +16,7 @@ const BIOS_TOOLS: [(&str, &str); 1] = [("grub-mkimage", "grub-common")];
 #[derive(Debug, Clone)]
 pub(super) struct Loaders {
     root: PathBuf,
-    arch: Arch,
+    arch: &'static Arch,
 }
 
 /// A file on the EFI partition: its place there and where it comes from.
@@ -26,29 +26,28 @@ pub(super) struct EfiFile {
 }
 
 impl Loaders {
-    /// Looks for all files.
+    /// Looks for all files, below this directory if one is given.
     ///
     /// # Errors
-    /// Missing files, with the packages to install.
-    pub(super) fn find(arch: Arch) -> Outcome<Self> {
-        Self::below(Path::new("/"), arch)
-    }
-
-    fn below(root: &Path, arch: Arch) -> Outcome<Self> {
-        let loaders = Self { root: root.to_owned(), arch };
-        let missing = loaders.needed().into_iter().filter(|(file, _)| !file.is_file());
-        complain("boot loaders", missing.map(|(file, package)| (file.display().to_string(), package)))?;
+    /// Missing files, with the packages that have them and how to get these.
+    pub(super) fn find(directory: Option<&Path>, arch: &'static Arch) -> Outcome<Self> {
+        let loaders = Self { root: directory.unwrap_or(Path::new("/")).to_owned(), arch };
+        let missing: Vec<_> = loaders.needed().into_iter().filter(|(file, _)| !file.is_file()).collect();
+        let missing = missing.into_iter().map(|(file, package)| (file.display().to_string(), package));
+        // A system has those of its own architecture only: the packages of two would replace each other.
+        let get = if directory.is_none() && arch.is_native() { install } else { unpack };
+        complain("boot loaders", missing, |packages| get(arch, packages))?;
         Ok(loaders)
     }
 
     /// What the EFI partition holds: shim where firmware looks, GRUB where shim looks, and the manager for own keys.
     pub(super) fn efi_files(&self) -> Vec<EfiFile> {
-        let (upper, lower, _) = self.efi_names();
+        let efi = self.arch.efi;
         let file = |name: String, source: PathBuf| EfiFile { place: format!("EFI/BOOT/{name}"), source };
         vec![
-            file(format!("BOOT{upper}.EFI"), self.shim("shim")),
-            file(format!("grub{lower}.efi"), self.signed_grub()),
-            file(format!("mm{lower}.efi"), self.shim("mm")),
+            file(format!("BOOT{}.EFI", efi.to_uppercase()), self.shim("shim")),
+            file(format!("grub{efi}.efi"), self.signed_grub()),
+            file(format!("mm{efi}.efi"), self.shim("mm")),
         ]
     }
 
@@ -63,13 +62,13 @@ impl Loaders {
     }
 
     fn needed(&self) -> Vec<(PathBuf, String)> {
-        let (_, _, debian) = self.efi_names();
+        let debian = self.arch.debian;
         let mut needed = vec![
             (self.shim("shim"), "shim-signed".to_owned()),
             (self.shim("mm"), format!("shim-helpers-{debian}-signed")),
             (self.signed_grub(), format!("grub-efi-{debian}-signed")),
         ];
-        if self.arch == Arch::X86_64 {
+        if self.arch.has_bios {
             needed.extend([(self.hybrid_mbr(), "grub-pc-bin".to_owned())]);
             needed.extend([(self.bios_parts().join("cdboot.img"), "grub-pc-bin".to_owned())]);
         }
@@ -77,75 +76,80 @@ impl Loaders {
     }
 
     fn shim(&self, what: &str) -> PathBuf {
-        let (_, lower, _) = self.efi_names();
-        self.root.join(format!("usr/lib/shim/{what}{lower}.efi.signed"))
+        self.root.join(format!("usr/lib/shim/{what}{}.efi.signed", self.arch.efi))
     }
 
     /// The variant for removable media: it looks for its configuration in /boot/grub of its own partition.
     fn signed_grub(&self) -> PathBuf {
-        let (_, lower, _) = self.efi_names();
-        self.root.join(format!("usr/lib/grub/{}-efi-signed/gcd{lower}.efi.signed", self.grub_name()))
-    }
-
-    fn grub_name(&self) -> &'static str {
-        match self.arch {
-            Arch::X86_64 => "x86_64",
-            Arch::Aarch64 => "arm64",
-        }
-    }
-
-    /// How UEFI, shim and Debian call the machine.
-    fn efi_names(&self) -> (&'static str, &'static str, &'static str) {
-        match self.arch {
-            Arch::X86_64 => ("X64", "x64", "amd64"),
-            Arch::Aarch64 => ("AA64", "aa64", "arm64"),
-        }
+        self.root.join(format!("usr/lib/grub/{}-efi-signed/gcd{}.efi.signed", self.arch.grub, self.arch.efi))
     }
 }
 
 /// An error with the packages of the programs that are not there.
-pub(super) fn require_tools(arch: Arch) -> Outcome {
+pub(super) fn require_tools(arch: &Arch) -> Outcome {
     let path = std::env::var("PATH").unwrap_or_default();
-    let bios: &[_] = if arch == Arch::X86_64 { &BIOS_TOOLS } else { &[] };
+    let bios: &[_] = if arch.has_bios { &BIOS_TOOLS } else { &[] };
     let missing = TOOLS.iter().chain(bios).filter(|(program, _)| !search_path::has(&path, program));
-    complain("programs", missing.map(|(program, package)| ((*program).to_owned(), (*package).to_owned())))
+    let missing = missing.map(|(program, package)| ((*program).to_owned(), (*package).to_owned()));
+    complain("programs", missing, |packages| install(arch, packages))
 }
 
-fn complain(what: &str, missing: impl Iterator<Item = (String, String)>) -> Outcome {
+fn install(_: &Arch, packages: &[String]) -> String {
+    format!("install them: apt-get install {}", packages.join(" "))
+}
+
+fn unpack(arch: &Arch, packages: &[String]) -> String {
+    let names: Vec<String> = packages.iter().map(|package| format!("{package}:{}", arch.debian)).collect();
+    format!(
+        "get them: dpkg --add-architecture {}; apt-get update; apt-get download {}; unpack each with `dpkg-deb -x FILE \
+         DIR`, and give --loaders DIR",
+        arch.debian,
+        names.join(" ")
+    )
+}
+
+fn complain(
+    what: &str,
+    missing: impl Iterator<Item = (String, String)>,
+    cure: impl FnOnce(&[String]) -> String,
+) -> Outcome {
     let (names, mut packages): (Vec<String>, Vec<String>) = missing.unzip();
     if names.is_empty() {
         return Ok(());
     }
     packages.sort_unstable();
     packages.dedup();
-    Err(Failure::new(format!(
-        "{what} are missing: {}; install them: apt-get install {}",
-        names.join(", "),
-        packages.join(" ")
-    )))
+    Err(Failure::new(format!("{what} are missing: {}; {}", names.join(", "), cure(&packages))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn failure(arch: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        Loaders::find(Some(directory.path()), Arch::named(arch).unwrap()).unwrap_err().to_string()
+    }
+
     #[test]
     fn missing_loaders_are_named_with_their_packages() {
-        let directory = tempfile::tempdir().unwrap();
-        let failure = Loaders::below(directory.path(), Arch::X86_64).unwrap_err().to_string();
+        let failure = failure("amd64");
         for part in [
             "shimx64.efi.signed",
-            "apt-get install grub-efi-amd64-signed grub-pc-bin shim-helpers-amd64-signed shim-signed",
+            "apt-get download grub-efi-amd64-signed:amd64 grub-pc-bin:amd64 shim-helpers-amd64-signed:amd64 \
+             shim-signed:amd64; unpack",
         ] {
             assert!(failure.contains(part), "{failure}");
         }
+        let packages = ["shim-signed".to_owned()];
+        assert_eq!(install(Arch::named("amd64").unwrap(), &packages), "install them: apt-get install shim-signed");
     }
 
     #[test]
     fn other_machines_need_no_bios() {
-        let directory = tempfile::tempdir().unwrap();
-        let failure = Loaders::below(directory.path(), Arch::Aarch64).unwrap_err().to_string();
+        let failure = failure("arm64");
         assert!(failure.contains("usr/lib/grub/arm64-efi-signed/gcdaa64.efi.signed"), "{failure}");
+        assert!(failure.contains("dpkg --add-architecture arm64; apt-get update; apt-get download"), "{failure}");
         assert!(!failure.contains("grub-pc-bin"), "{failure}");
     }
 }

@@ -3,17 +3,21 @@
 //! It is the one way to give Debian's kernel a line that no boot loader has to know: the kernel is built neither with a
 //! line of its own nor with the support for one at the end of the ramdisk (`CONFIG_CMDLINE_BOOL`, `CONFIG_BOOT_CONFIG`).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::arch::Arch;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::process;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Where a section begins in memory: at multiples of a page.
 const PAGE: u64 = 4096;
+/// Enough of a stub to know its machine.
+const HEAD: u64 = 4096;
 /// Longest kernel line that a kernel takes.
 const LINE: usize = 2047;
 
@@ -27,10 +31,11 @@ pub(super) fn build(stub: &Path, line: &str, kernel: &Path, initramfs: &Path, ou
     }
     let text = output.with_extension("cmdline.partial");
     fs::write(&text, line).doing(format_args!("writing {}", text.display()))?;
-    let headers = process::output(Command::new("objdump").arg("--section-headers").arg(stub), DEADLINE)?;
+    let headers =
+        process::output(Command::new(binutil("objdump", stub)?).arg("--section-headers").arg(stub), DEADLINE)?;
     let mut at = end_of_sections(&headers)
         .ok_or_else(|| Failure::new(format!("{} has no sections that objdump could show", stub.display())))?;
-    let mut objcopy = Command::new("objcopy");
+    let mut objcopy = Command::new(binutil("objcopy", stub)?);
     for (section, path) in [(".cmdline", text.as_path()), (".linux", kernel), (".initrd", initramfs)] {
         at = at.next_multiple_of(PAGE);
         objcopy.arg("--add-section").arg(format!("{section}={}", path.display()));
@@ -40,6 +45,23 @@ pub(super) fn build(stub: &Path, line: &str, kernel: &Path, initramfs: &Path, ou
     let made = process::output(objcopy.arg(stub).arg(output), DEADLINE);
     fs::remove_file(&text).doing(format_args!("removing {}", text.display()))?;
     made.map(drop)
+}
+
+/// The program of binutils that knows the stub's machine: this machine's own knows only its own.
+fn binutil(name: &str, stub: &Path) -> Outcome<String> {
+    let reading = || format!("reading {}", stub.display());
+    let mut head = Vec::new();
+    File::open(stub).and_then(|file| file.take(HEAD).read_to_end(&mut head)).doing(reading())?;
+    let arch = efi_machine(&head).and_then(Arch::of_efi_machine).filter(|arch| !arch.is_native());
+    Ok(arch.map_or_else(|| name.to_owned(), |arch| format!("{}-{name}", arch.triplet)))
+}
+
+/// The machine of a program for UEFI: from the header whose place stands at 0x3c, behind its mark.
+fn efi_machine(head: &[u8]) -> Option<u16> {
+    let place: [u8; 4] = head.get(0x3c..0x40)?.try_into().ok()?;
+    let header = head.get(usize::try_from(u32::from_le_bytes(place)).ok()?..)?;
+    let machine: [u8; 2] = header.strip_prefix(b"PE\0\0")?.get(..2)?.try_into().ok()?;
+    Some(u16::from_le_bytes(machine))
 }
 
 /// Where the last section ends in memory, from objdump's table.
@@ -72,6 +94,23 @@ Idx Name          Size      VMA               LMA               File off  Algn
 ";
         assert_eq!(end_of_sections(headers), Some(0x1a030));
         assert_eq!(end_of_sections("Sections:\n"), None);
+    }
+
+    #[test]
+    fn a_stub_of_another_machine_has_tools_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let stub = directory.path().join("stub");
+        let mut bytes = vec![0; 0x100];
+        bytes[0x3c] = 0x80;
+        for arch in ["amd64", "arm64"].map(|name| Arch::named(name).unwrap()) {
+            bytes[0x80..0x86].copy_from_slice(&[&b"PE\0\0"[..], &arch.efi_machine.to_le_bytes()].concat());
+            fs::write(&stub, &bytes).unwrap();
+            let expected = if arch.is_native() { "objcopy".to_owned() } else { format!("{}-objcopy", arch.triplet) };
+            assert_eq!(binutil("objcopy", &stub).unwrap(), expected);
+        }
+        fs::write(&stub, "\x7fELF").unwrap();
+        assert_eq!(binutil("objcopy", &stub).unwrap(), "objcopy");
+        assert_eq!(efi_machine(&[0xff; 0x40]), None);
     }
 
     #[test]
