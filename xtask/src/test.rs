@@ -65,9 +65,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         .env("IPA_DIB", tools::DIB.program("disk-image-create"))
         .env("IPA_PACKAGES", repo::target(deb::PACKAGES))
         .env("IPA_RAMDISK", repo::target("ramdisk"))
-        .env("IPA_ARM64", repo::target(arm64::PLACE))
-        .env("IPA_RAMDISK_ARM64", ramdisk::place(arch));
-    if !has_arm64 {
+        .env("IPA_ARM64", repo::target(arm64::PLACE));
+    if has_arm64 {
+        test.env("IPA_RAMDISK_ARM64", ramdisk::place(arch));
+    } else {
         test.args(["--skip", "the_ramdisk_of_arm64"]);
     }
     let mut tally = Tally::default();
