@@ -40,8 +40,9 @@ impl Mirrors {
         Self::among(&process::output(&mut ask, LOCAL)?).ok_or_else(|| {
             Failure::new(format!(
                 "apt knows no mirror of Debian on this machine: on Debian, run `apt-get update`; elsewhere, install \
-                 debian-archive-keyring, write `deb [signed-by={KEYS}] http://MIRROR/debian {RELEASE} {COMPONENTS}` \
-                 with a mirror near you into a file, and name the file by --apt-sources or {GIVEN}"
+                 debian-archive-keyring, write `deb [signed-by={KEYS}] http://MIRROR/debian {RELEASE} {COMPONENTS}` and \
+                 the same with debian-security and {RELEASE}-security into a file, and name the file by --apt-sources \
+                 or {GIVEN}"
             ))
         })
     }
@@ -96,7 +97,11 @@ pub fn sources(given: Option<&Path>, directory: &Path) -> Outcome<PathBuf> {
     if let Some(given) = given {
         return Ok(given.to_owned());
     }
-    let text = Mirrors::of_machine()?.deb822(RELEASE, COMPONENTS);
+    let mirrors = Mirrors::of_machine()?;
+    if mirrors.security.is_none() {
+        println!("    note: apt knows no mirror of Debian's security updates on this machine, so none are taken");
+    }
+    let text = mirrors.deb822(RELEASE, COMPONENTS);
     fs::create_dir_all(directory).doing(format_args!("making {}", directory.display()))?;
     let path = directory.join("debian.sources");
     fs::write(&path, text).doing(format_args!("writing {}", path.display()))?;
