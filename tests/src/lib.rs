@@ -23,6 +23,7 @@ pub mod api_copies;
 pub mod artifacts;
 pub mod broken_files;
 pub mod browser;
+pub mod c_plugin;
 pub mod certificates;
 pub mod client;
 pub mod container;

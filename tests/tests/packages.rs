@@ -243,6 +243,14 @@ fn a_plugin_builds_against_the_installed_sdk() {
     assert!(checked.stdout.contains("acme"), "{checked:#?}");
     assert_eq!(checked.code, Some(0), "{checked:#?}");
     assert!(linked(&registry), "where Debian's packages look for crates");
+
+    let in_c = home.path().join("libacme_c.so");
+    let mut compile = Command::new("cc");
+    compile.args(["-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-o"]).arg(&in_c).arg("-I");
+    compile.arg(installed.join("usr/include")).arg(shipped.with_file_name("c").join("acme.c"));
+    output(&mut compile);
+    let checked = ipa_host(&["plugins", "check", &in_c.display().to_string()]);
+    assert_eq!(checked.code, Some(0), "{checked:#?}");
 }
 
 /// True if Debian's registry leads to the SDK's crate.

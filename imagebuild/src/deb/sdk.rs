@@ -69,6 +69,8 @@ pub(super) fn build(plan: &Plan<'_>, epoch: i64) -> Outcome<PathBuf> {
     tree.copy(&plan.repository.join("examples/minimal/src/lib.rs"), &format!("{example}/src/lib.rs"), DATA)?;
     tree.write(&format!("{example}/Cargo.toml"), include_str!("../../deb/example.Cargo.toml"), DATA)?;
     tree.write(&format!("{example}/.cargo/config.toml"), include_str!("../../deb/example.config.toml"), DATA)?;
+    tree.copy(&plan.repository.join("plugin-api/include/ipa_plugin.h"), "usr/include/ipa_plugin.h", DATA)?;
+    tree.copy(&plan.repository.join("examples/c/acme.c"), &format!("{documents}/examples/c/acme.c"), DATA)?;
     tree.write(&format!("{documents}/README"), include_str!("../../deb/ipa-plugin-api-dev.README"), DATA)?;
     tree.write(&format!("{documents}/copyright"), copyright, DATA)?;
 
