@@ -1,7 +1,7 @@
 //! A Debian 12 with systemd as its process 1, in a container that has no devices and no network but its own loopback.
 //!
-//! The tree that all of them begin with is made once, below the target directory, by mmdebstrap from the machine's
-//! package sources.
+//! The trees that they begin with are made once, below the target directory, by mmdebstrap from the machine's package
+//! sources.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::artifacts;
 
 /// What the tree has beside Debian's essential packages.
-const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,udev,kmod,iproute2";
+const PACKAGES: [&str; 6] = ["systemd", "systemd-sysv", "dbus", "udev", "kmod", "iproute2"];
 /// What every copy can do without: lists of packages.
 const SLIM: &str = "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/*";
 const RELEASE: &str = "bookworm";
@@ -43,12 +43,20 @@ pub struct Container {
 impl Tree {
     /// A new Debian.
     pub fn debian() -> Self {
+        Self::copy_of(&base("", &PACKAGES))
+    }
+
+    /// A new Debian that has nothing but these packages and what they need; `purpose` is a word for its files.
+    pub fn with_packages(purpose: &str, packages: &[&str]) -> Self {
+        Self::copy_of(&base(purpose, packages))
+    }
+
+    fn copy_of(base: &Path) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("container-")
             .tempdir_in(artifacts::target_dir())
             .expect("a directory of our own");
-        let base = base();
-        for entry in fs::read_dir(&base).expect("a directory of our own") {
+        for entry in fs::read_dir(base).expect("a directory of our own") {
             let entry = entry.expect("readable");
             if entry.file_name() == "dev" {
                 // A container gets devices of its own.
@@ -250,18 +258,22 @@ impl Drop for Container {
     }
 }
 
-/// The tree of a new Debian. It is made once for all test programs.
-fn base() -> PathBuf {
+/// The tree of a new Debian with packages. It is made once for all test programs, and again if the packages change.
+fn base(purpose: &str, packages: &[&str]) -> PathBuf {
     let _lock = artifacts::lock();
-    let path = artifacts::target_dir().join(format!("container-{RELEASE}"));
-    if !path.is_dir() {
+    let path = artifacts::target_dir().join(format!("container-{RELEASE}{purpose}"));
+    let list = path.with_extension("packages");
+    let include = packages.join(",");
+    if !path.is_dir() || fs::read_to_string(&list).is_ok_and(|made| made != include) {
         let draft = path.with_extension("new");
-        if draft.exists() {
-            fs::remove_dir_all(&draft).expect("what an earlier test has left");
+        for old in [&draft, &path].into_iter().filter(|old| old.exists()) {
+            fs::remove_dir_all(old).expect("what earlier tests have left");
         }
         let mut make = Command::new("mmdebstrap");
-        make.args(["--quiet", "--variant=minbase", "--format=directory", PACKAGES, SLIM]).arg(RELEASE).arg(&draft);
+        make.args(["--quiet", "--variant=minbase", "--format=directory", SLIM]);
+        make.arg(format!("--include={include}")).arg(RELEASE).arg(&draft);
         done(&mut make);
+        fs::write(&list, include).expect("our own directory");
         fs::rename(&draft, &path).expect("our own directory");
     }
     path

@@ -13,7 +13,8 @@
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
 //! * [`container`] boots a Debian with systemd for what is installed from packages, [`debian_tree`] has Debian file
 //!   systems with the agent in them.
-//! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU, and [`power_button`] has Ironic do so.
+//! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU; [`power_button`] has Ironic do so over a pretended network
+//!   boot, and [`bmc`] by Redfish and virtual media.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -21,6 +22,7 @@
 
 pub mod api_copies;
 pub mod artifacts;
+pub mod bmc;
 pub mod broken_files;
 pub mod browser;
 pub mod c_plugin;

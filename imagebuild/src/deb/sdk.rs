@@ -42,7 +42,7 @@ whose text is in its directory:
 
 ";
 
-pub(super) fn build(plan: &Plan<'_>, epoch: i64) -> Outcome<PathBuf> {
+pub(super) fn build(plan: &Plan<'_>, time: u32) -> Outcome<PathBuf> {
     let tree = Tree::new(plan.work.join(NAME))?;
     let version = plan.version("plugin-api")?;
     let own = format!("ipa-plugin-api-{version}");
@@ -83,7 +83,7 @@ pub(super) fn build(plan: &Plan<'_>, epoch: i64) -> Outcome<PathBuf> {
         description: DESCRIPTION,
         scripts: &[],
     };
-    package.pack(&tree, epoch, plan.output)
+    package.pack(&tree, time, plan.output)
 }
 
 /// Our own crate as it would be published: its manifest needs no workspace.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::arch::Arch;
 use crate::failure::{Failure, Outcome};
+use crate::fat::Entry;
 use crate::search_path;
 
 /// Programs for every image, and their packages.
@@ -17,12 +18,6 @@ const BIOS_TOOLS: [(&str, &str); 1] = [("grub-mkimage", "grub-common")];
 pub(super) struct Loaders {
     root: PathBuf,
     arch: &'static Arch,
-}
-
-/// A file on the EFI partition: its place there and where it comes from.
-pub(super) struct EfiFile {
-    pub(super) place: String,
-    pub(super) source: PathBuf,
 }
 
 impl Loaders {
@@ -41,9 +36,9 @@ impl Loaders {
     }
 
     /// What the EFI partition holds: shim where firmware looks, GRUB where shim looks, and the manager for own keys.
-    pub(super) fn efi_files(&self) -> Vec<EfiFile> {
+    pub(super) fn efi_files(&self) -> Vec<Entry> {
         let efi = self.arch.efi;
-        let file = |name: String, source: PathBuf| EfiFile { place: format!("EFI/BOOT/{name}"), source };
+        let file = |name: String, source: PathBuf| Entry { place: format!("EFI/BOOT/{name}"), source };
         vec![
             file(format!("BOOT{}.EFI", efi.to_uppercase()), self.shim("shim")),
             file(format!("grub{efi}.efi"), self.signed_grub()),
@@ -88,10 +83,35 @@ impl Loaders {
 /// An error with the packages of the programs that are not there.
 pub(super) fn require_tools(arch: &Arch) -> Outcome {
     let path = std::env::var("PATH").unwrap_or_default();
-    let bios: &[_] = if arch.has_bios { &BIOS_TOOLS } else { &[] };
-    let missing = TOOLS.iter().chain(bios).filter(|(program, _)| !search_path::has(&path, program));
+    let missing = TOOLS.iter().chain(bios_tools(arch)).filter(|(program, _)| !search_path::has(&path, program));
     let missing = missing.map(|(program, package)| ((*program).to_owned(), (*package).to_owned()));
     complain("programs", missing, |packages| install(arch, packages))
+}
+
+/// The programs that the machine's BIOS adds.
+fn bios_tools(arch: &Arch) -> &'static [(&'static str, &'static str)] {
+    if arch.has_bios { &BIOS_TOOLS } else { &[] }
+}
+
+/// The Debian packages of the tools for every image.
+pub(crate) fn tool_packages() -> Vec<&'static str> {
+    sorted(TOOLS.iter().map(|(_, package)| *package).collect())
+}
+
+/// The Debian packages with all else for images that boot machines of an architecture, by Debian's name of it; none for
+/// one whose images cannot be made.
+pub(crate) fn loader_packages(debian: &str) -> Vec<String> {
+    let Ok(arch) = Arch::named(debian) else {
+        return Vec::new();
+    };
+    let files = Loaders { root: PathBuf::new(), arch }.needed().into_iter().map(|(_, package)| package);
+    sorted(files.chain(bios_tools(arch).iter().map(|(_, package)| (*package).to_owned())).collect())
+}
+
+fn sorted<T: Ord>(mut packages: Vec<T>) -> Vec<T> {
+    packages.sort_unstable();
+    packages.dedup();
+    packages
 }
 
 fn install(_: &Arch, packages: &[String]) -> String {
@@ -113,13 +133,11 @@ fn complain(
     missing: impl Iterator<Item = (String, String)>,
     cure: impl FnOnce(&[String]) -> String,
 ) -> Outcome {
-    let (names, mut packages): (Vec<String>, Vec<String>) = missing.unzip();
+    let (names, packages): (Vec<String>, Vec<String>) = missing.unzip();
     if names.is_empty() {
         return Ok(());
     }
-    packages.sort_unstable();
-    packages.dedup();
-    Err(Failure::new(format!("{what} are missing: {}; {}", names.join(", "), cure(&packages))))
+    Err(Failure::new(format!("{what} are missing: {}; {}", names.join(", "), cure(&sorted(packages)))))
 }
 
 #[cfg(test)]
@@ -151,5 +169,14 @@ mod tests {
         assert!(failure.contains("usr/lib/grub/arm64-efi-signed/gcdaa64.efi.signed"), "{failure}");
         assert!(failure.contains("dpkg --add-architecture arm64; apt-get update; apt-get download"), "{failure}");
         assert!(!failure.contains("grub-pc-bin"), "{failure}");
+    }
+
+    #[test]
+    fn packages_are_known_for_the_architectures_that_images_boot() {
+        assert_eq!(tool_packages(), ["dosfstools", "mtools", "xorriso"]);
+        let amd64 = ["grub-common", "grub-efi-amd64-signed", "grub-pc-bin", "shim-helpers-amd64-signed", "shim-signed"];
+        assert_eq!(loader_packages("amd64"), amd64);
+        assert_eq!(loader_packages("arm64"), ["grub-efi-arm64-signed", "shim-helpers-arm64-signed", "shim-signed"]);
+        assert_eq!(loader_packages("riscv64"), [""; 0]);
     }
 }

@@ -28,6 +28,7 @@ mod platform;
 mod process;
 mod qmp;
 mod smbios;
+mod stick;
 
 pub use archive::Archive;
 pub use boot::{Boot, Kernel};

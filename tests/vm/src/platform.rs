@@ -22,6 +22,8 @@ pub(crate) struct Platform {
     pub(crate) uefi_variables: &'static str,
     /// The Debian package that has it.
     pub(crate) uefi_package: &'static str,
+    /// Where it looks for a program on media that nobody has told it of.
+    pub(crate) efi_program: &'static str,
 }
 
 const X86_64: Platform = Platform {
@@ -33,6 +35,7 @@ const X86_64: Platform = Platform {
     cds_are_usb: false,
     uefi_code: "/usr/share/OVMF/OVMF_CODE_4M.fd",
     uefi_variables: "/usr/share/OVMF/OVMF_VARS_4M.fd",
+    efi_program: "EFI/BOOT/BOOTX64.EFI",
     uefi_package: "ovmf",
 };
 
@@ -46,6 +49,7 @@ const AARCH64: Platform = Platform {
     cds_are_usb: true,
     uefi_code: "/usr/share/AAVMF/AAVMF_CODE.fd",
     uefi_variables: "/usr/share/AAVMF/AAVMF_VARS.fd",
+    efi_program: "EFI/BOOT/BOOTAA64.EFI",
     uefi_package: "qemu-efi-aarch64",
 };
 
