@@ -1,24 +1,17 @@
 //! A Debian 12 with systemd as its process 1, in a container that has no devices and no network but its own loopback.
-//!
-//! The tree that all of them begin with is made once, below the target directory, by mmdebstrap from the machine's
-//! package sources.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::artifacts;
+use crate::debian::{self, done, said};
 
-/// What the tree has beside Debian's essential packages.
-const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,udev,kmod,iproute2";
-/// What every copy can do without: lists of packages.
-const SLIM: &str = "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/*";
-const RELEASE: &str = "bookworm";
 /// Longest time for systemd to come up on a busy machine.
 const BOOT: Duration = Duration::from_secs(120);
 /// Longest time for anything else that is waited for; an agent waits a minute for a network interface.
@@ -47,7 +40,7 @@ impl Tree {
             .prefix("container-")
             .tempdir_in(artifacts::target_dir())
             .expect("a directory of our own");
-        let base = base();
+        let base = debian::tree();
         for entry in fs::read_dir(&base).expect("a directory of our own") {
             let entry = entry.expect("readable");
             if entry.file_name() == "dev" {
@@ -248,32 +241,4 @@ impl Drop for Container {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// The tree of a new Debian. It is made once for all test programs.
-fn base() -> PathBuf {
-    let _lock = artifacts::lock();
-    let path = artifacts::target_dir().join(format!("container-{RELEASE}"));
-    if !path.is_dir() {
-        let draft = path.with_extension("new");
-        if draft.exists() {
-            fs::remove_dir_all(&draft).expect("what an earlier test has left");
-        }
-        let mut make = Command::new("mmdebstrap");
-        make.args(["--quiet", "--variant=minbase", "--format=directory", PACKAGES, SLIM]).arg(RELEASE).arg(&draft);
-        done(&mut make);
-        fs::rename(&draft, &path).expect("our own directory");
-    }
-    path
-}
-
-fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
-}
-
-/// Runs a program of this machine, which must succeed, and gives its standard output.
-fn done(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}:\n{}", said(&output));
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
