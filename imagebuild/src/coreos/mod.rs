@@ -5,10 +5,10 @@
 //! seen by a test are Fedora CoreOS itself with its newer systemd, Ignition, NetworkManager, `coreos-installer`, its SSH
 //! server and SELinux.
 //!
-//! The unit needs no option for SELinux, by Fedora's policy: it has no domain for `systemd-nspawn`, which systemd therefore
-//! starts as `unconfined_service_t`, with everything that runs below it, whatever the labels of the unpacked files. Neither
-//! `--selinux-context` and `--selinux-apifs-context` nor `SELinuxContext=` would add anything. What leaves that domain is
-//! the creation of the rescue user: `systemd-sysusers` and `systemd-tmpfiles` run in domains of their own there.
+//! The unit needs no option for SELinux, by Fedora's policy as of 2024: it has no domain for `systemd-nspawn`, which
+//! systemd therefore starts as `unconfined_service_t`, with everything that runs below it, whatever the labels of the
+//! unpacked files. `--selinux-context`, `--selinux-apifs-context` and `SELinuxContext=` could only take away from that. Of
+//! what creates the rescue user only `systemd-tmpfiles` has a domain of its own, which may write there.
 
 mod butane;
 mod tree;
