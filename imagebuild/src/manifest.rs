@@ -14,6 +14,9 @@ pub struct Manifest {
     pub kernel: Kernel,
     /// The archive.
     pub initramfs: Initramfs,
+    /// Kernel, archive and kernel line in one file, if that was made too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub uki: Option<Uki>,
     /// The packages that something of is in the ramdisk, or in the file of its kernel.
     pub packages: Vec<Package>,
     /// What is in the archive, in its order.
@@ -50,6 +53,17 @@ pub struct Initramfs {
     pub modules: Part,
     /// All else.
     pub rest: Part,
+}
+
+/// A unified kernel image: a program for UEFI.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uki {
+    /// Name of its file.
+    pub file: String,
+    /// Bytes.
+    pub size: u64,
+    /// Hex SHA-256.
+    pub sha256: String,
 }
 
 /// A part of an archive.

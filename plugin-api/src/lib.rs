@@ -52,6 +52,8 @@
 //! newer; a plugin of another major version is refused by name and version. Within a major version only integers and
 //! JSON texts cross the seam, and growth is a new method name or a new key; see [`abi`].
 //!
+//! A plugin may be in C as well: the crate's `include/ipa_plugin.h` is the same seam as plain structures.
+//!
 //! The smallest supported compiler is the `rust-version` of `Cargo.toml`. Plugin and host may be built by different
 //! compilers.
 

@@ -36,12 +36,20 @@ pub struct Container {
 impl Tree {
     /// A new Debian.
     pub fn debian() -> Self {
+        Self::copy_of(&debian::tree())
+    }
+
+    /// A new Debian that has nothing but these packages and what they need; `purpose` is a word for its files.
+    pub fn with_packages(purpose: &str, packages: &[&str]) -> Self {
+        Self::copy_of(&debian::with_packages(purpose, packages))
+    }
+
+    fn copy_of(base: &Path) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("container-")
             .tempdir_in(artifacts::target_dir())
             .expect("a directory of our own");
-        let base = debian::tree();
-        for entry in fs::read_dir(&base).expect("a directory of our own") {
+        for entry in fs::read_dir(base).expect("a directory of our own") {
             let entry = entry.expect("readable");
             if entry.file_name() == "dev" {
                 // A container gets devices of its own.

@@ -34,7 +34,7 @@ pub fn coreos_files() -> CoreosFiles {
     let built = std::env::var_os(BUILT).map(|directory| package(Path::new(&directory)));
     let programs = match &built {
         Some(package) => vec![package.clone()],
-        None => vec![artifacts::host_binary(), artifacts::plugin("ipa-generic")],
+        None => vec![artifacts::host_binary(), artifacts::plugin("ipa-generic"), artifacts::iso_image_create()],
     };
     let _lock = artifacts::lock();
     let top = artifacts::target_dir().join("test-trees");

@@ -1,9 +1,9 @@
 //! A Debian 12 with systemd that tests begin with: as a container, a virtual machine, an image that others are built on.
 //!
-//! It is made once, below the target directory, by mmdebstrap from the machine's package sources.
+//! It is made once, below the target directory, by mmdebstrap from the machine's package sources. So are others, for tests
+//! that must have nothing but what they name.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -13,8 +13,19 @@ use crate::artifacts;
 pub const RELEASE: &str = "bookworm";
 /// What it has beside Debian's essential packages: what boots it and runs containers in it, and what diskimage-builder
 /// expects of a base.
-const PACKAGES: &str = "--include=ca-certificates,dbus,iproute2,kmod,python3-yaml,rsync,sudo,systemd,systemd-container,\
-    systemd-sysv,udev";
+const PACKAGES: [&str; 11] = [
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "kmod",
+    "python3-yaml",
+    "rsync",
+    "sudo",
+    "systemd",
+    "systemd-container",
+    "systemd-sysv",
+    "udev",
+];
 /// What every copy can do without.
 const SLIM: [&str; 6] = [
     "--dpkgopt=path-exclude=/usr/share/info/*",
@@ -27,20 +38,26 @@ const SLIM: [&str; 6] = [
 
 /// The directory with it. Nobody writes there.
 pub fn tree() -> PathBuf {
+    with_packages("", &PACKAGES)
+}
+
+/// The directory with a Debian that has nothing but these packages and what they need; `purpose` is a word for its name.
+/// It is made again if the packages change.
+pub fn with_packages(purpose: &str, packages: &[&str]) -> PathBuf {
     let _lock = artifacts::lock();
-    let top = artifacts::target_dir().join("test-debian");
-    let mut hasher = DefaultHasher::new();
-    (RELEASE, PACKAGES, SLIM).hash(&mut hasher);
-    let path = top.join(format!("{:016x}", hasher.finish()));
-    if !path.is_dir() {
-        // One that was made otherwise is of no use any more, and neither is what a test that was stopped has left.
-        let _ = fs::remove_dir_all(&top);
-        fs::create_dir_all(&top).expect("the build directory can be written to");
+    let path = artifacts::target_dir().join(format!("test-debian{purpose}"));
+    let list = path.with_extension("packages");
+    let include = format!("--include={}", packages.join(","));
+    if !path.is_dir() || fs::read_to_string(&list).ok().as_deref() != Some(&include) {
         let draft = path.with_extension("new");
+        for old in [&draft, &path].into_iter().filter(|old| old.exists()) {
+            fs::remove_dir_all(old).expect("what earlier tests have left");
+        }
         let mut make = Command::new("mmdebstrap");
-        make.args(["--quiet", "--variant=minbase", "--format=directory", PACKAGES]).args(SLIM);
+        make.args(["--quiet", "--variant=minbase", "--format=directory", &include]).args(SLIM);
         done(make.arg(RELEASE).arg(&draft));
         fs::rename(&draft, &path).expect("our own directory");
+        fs::write(&list, include).expect("our own directory");
     }
     path
 }

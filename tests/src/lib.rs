@@ -14,7 +14,8 @@
 //! * [`debian`] is a Debian with systemd, [`container`] boots it for what is installed from packages.
 //! * [`coreos_files`] has what runs the agent on Fedora CoreOS, [`ignition`] puts it where Ignition would, and [`image`]
 //!   builds the container image.
-//! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU, and [`power_button`] has Ironic do so.
+//! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU; [`power_button`] has Ironic do so over a pretended network
+//!   boot, and [`bmc`] by Redfish and virtual media.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
 //!
 //! Nothing here waits for a fixed time. What is waited for has a deadline and an event: a log line, the end of a
@@ -22,8 +23,10 @@
 
 pub mod api_copies;
 pub mod artifacts;
+pub mod bmc;
 pub mod broken_files;
 pub mod browser;
+pub mod c_plugin;
 pub mod certificates;
 pub mod client;
 pub mod container;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use ipa_tests::container::{Container, Tree};
 use ipa_tests::program::ipa_host;
+use ipa_tests::ramdisk;
 
 const UNIT: &str = "ironic-python-agent.service";
 /// The highest exposure that systemd may find in a unit, in tenths. Of 96 for a unit without limits this is what an agent
@@ -185,6 +186,32 @@ fn a_purge_leaves_nothing_behind() {
     assert_eq!(container.property(UNIT, "ActiveState"), "inactive");
 }
 
+/// The Debian packages that a package needs, or works only with.
+fn needs(package: &Path) -> Vec<String> {
+    let fields = output(Command::new("dpkg-deb").arg("--field").arg(package).args(["Depends", "Recommends"]));
+    let lists = fields.lines().filter_map(|line| line.split_once(": ").map(|(_, list)| list));
+    lists.flat_map(|list| list.split(", ")).filter_map(|one| one.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// On a system that has nothing but what the package asks for.
+#[test]
+#[ignore = "needs the packages and the ramdisk; cargo xtask test has them"]
+fn the_image_tools_make_a_bootable_image_with_what_they_ask_for() {
+    let tools = package("ipa-image-tools");
+    let needs = needs(&tools);
+    let tree = Tree::with_packages("-image-tools", &needs.iter().map(String::as_str).collect::<Vec<_>>());
+    tree.install(&[tools]);
+    for (from, name) in [(ramdisk::kernel_file(), "ipa.kernel"), (ramdisk::initramfs_file(), "ipa.initramfs")] {
+        fs::copy(&from, tree.path("/root").join(name)).expect("our own tree");
+    }
+    let create = "cd /root && iso-image-create -k ipa.kernel -i ipa.initramfs -o ipa.iso";
+    let said = tree.run(&["sh", "-c", create]).unwrap_or_else(|said| panic!("{said}"));
+    assert!(said.starts_with("ipa.iso: boots x86_64 by BIOS and UEFI, label INSTALL_IMAGE"), "{said}");
+    let image = tree.path("/root/ipa.iso");
+    let read = Command::new("isoinfo").args(["-R", "-x", "/vmlinuz", "-i"]).arg(&image).output().expect("it starts");
+    assert!(read.stdout == fs::read(ramdisk::kernel_file()).expect("our file"), "the kernel in it is another");
+}
+
 #[test]
 #[ignore = "needs the packages; cargo xtask test has them"]
 fn the_units_are_valid_and_limited() {
@@ -214,7 +241,8 @@ fn the_units_are_valid_and_limited() {
 fn lintian_has_nothing_to_say() {
     let mut lintian = Command::new("lintian");
     lintian.args(["--allow-root", "--no-cfg", "--fail-on=error,warning"]);
-    let said = output(lintian.arg(package("ipa-host")).arg(package("ipa-plugin-api-dev")));
+    lintian.args(["ipa-host", "ipa-image-tools", "ipa-plugin-api-dev"].map(package));
+    let said = output(&mut lintian);
     assert!(!said.lines().any(|line| line.starts_with("E:") || line.starts_with("W:")), "{said}");
 }
 
@@ -243,6 +271,14 @@ fn a_plugin_builds_against_the_installed_sdk() {
     assert!(checked.stdout.contains("acme"), "{checked:#?}");
     assert_eq!(checked.code, Some(0), "{checked:#?}");
     assert!(linked(&registry), "where Debian's packages look for crates");
+
+    let in_c = home.path().join("libacme_c.so");
+    let mut compile = Command::new("cc");
+    compile.args(["-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-o"]).arg(&in_c).arg("-I");
+    compile.arg(installed.join("usr/include")).arg(shipped.with_file_name("c").join("acme.c"));
+    output(&mut compile);
+    let checked = ipa_host(&["plugins", "check", &in_c.display().to_string()]);
+    assert_eq!(checked.code, Some(0), "{checked:#?}");
 }
 
 /// True if Debian's registry leads to the SDK's crate.

@@ -130,6 +130,10 @@ fn manifest_and_archive_agree() {
         let path = ramdisk.directory.join(file);
         assert_eq!((fs::metadata(&path).unwrap().len(), &digest::of_file(&path).unwrap()), (size, sha256), "{file}");
     }
+    let unified = ramdisk.directory.join("ipa.efi");
+    let described = manifest.uki.as_ref().map(|uki| (uki.file.as_str(), uki.sha256.clone()));
+    let found = unified.exists().then(|| ("ipa.efi", digest::of_file(&unified).unwrap()));
+    assert_eq!(described, found);
     let packages: BTreeSet<&str> = manifest.packages.iter().map(|package| package.name.as_str()).collect();
     let mut told = BTreeSet::new();
     for file in &manifest.files {

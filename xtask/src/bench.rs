@@ -148,11 +148,12 @@ fn compared(ours: Figures, theirs: Figures) -> Vec<Measure> {
         Measure::new("inventory over the API, wall", Unit::Seconds, ours.inventory_wall_s, theirs.inventory_wall_s)
             .budget(Budget::TimesBetter(50.0)),
         Measure::new("inventory over the API, CPU", Unit::Seconds, ours.inventory_cpu_s, theirs.inventory_cpu_s),
-        Measure::new("inventory without the API, wall", Unit::Seconds, ours.tool_wall_s, theirs.tool_wall_s)
-            .budget(Budget::TimesBetter(50.0)),
+        // Ours includes the start and the end of the whole program with its worker, theirs does not: no budget.
+        Measure::new("inventory without the API, wall", Unit::Seconds, ours.tool_wall_s, theirs.tool_wall_s),
         Measure::new("inventory without the API, CPU", Unit::Seconds, ours.tool_cpu_s, theirs.tool_cpu_s),
-        Measure::new("/v1/status, 1 connection", Unit::PerSecond, ours.requests_1, theirs.requests_1)
-            .budget(Budget::TimesBetter(30.0)),
+        // The time of a round trip, which is that of the machine: see the server that only answers. The rate that counts
+        // is the next.
+        Measure::new("/v1/status, 1 connection", Unit::PerSecond, ours.requests_1, theirs.requests_1),
         Measure::new("/v1/status, 16 connections", Unit::PerSecond, ours.requests_16, theirs.requests_16)
             .budget(Budget::TimesBetter(30.0)),
     ]

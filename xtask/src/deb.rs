@@ -16,8 +16,10 @@ pub(crate) const PACKAGES: &str = "packages";
 /// Builds the programs and the packages.
 pub(crate) fn run() -> Outcome {
     tools::ensure(tools::FOR_DEB)?;
-    let build = ["build", "--release", "--package", "ipa-host", "--package", "ipa-generic"];
-    process::run(&mut cargo(&build), COMMAND)?;
+    // Apart, because the features that the tools want of a crate must not get into the agent.
+    for packages in [&["--package", "ipa-host", "--package", "ipa-generic"][..], &["--package", "ipa-imagebuild"]] {
+        process::run(cargo(&["build", "--release"]).args(packages), COMMAND)?;
+    }
     let output = repo::target(PACKAGES);
     // Packages of other versions must not be taken for these.
     repo::fresh_directory(&output)?;

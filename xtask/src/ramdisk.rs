@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::compress::{Compression, Method};
 use ipa_imagebuild::failure::{Doing, Failure, Outcome};
-use ipa_imagebuild::process;
 use ipa_imagebuild::ramdisk::{self, Firmware, Programs};
 use ipa_imagebuild::sbom::Crate;
+use ipa_imagebuild::{epoch, process};
 use serde_json::Value;
 use structopt::StructOpt;
 
@@ -84,7 +84,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     tools::ensure(tools::FOR_RAMDISK)?;
     let compression = Compression::new(options.compression, options.level)?;
     if let Some(output) = &options.segment {
-        let size = ramdisk::segment(output, &options.plugin, compression, time()?)?;
+        let size = ramdisk::segment(output, &options.plugin, compression, epoch::given_or_first()?)?;
         println!("{}: {size} bytes with {} plugins", output.display(), options.plugin.len());
         return Ok(());
     }
@@ -113,7 +113,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         config: options.config.clone(),
         compression,
         kernel_line: options.kernel_line.clone(),
-        time: time()?,
+        time: epoch::given_or_first()?,
     })?;
     println!("{built}, {}", duration(begin.elapsed()));
     Ok(())
@@ -128,14 +128,6 @@ pub(crate) fn run_default() -> Outcome {
 fn firmware(from: &str) -> Firmware {
     let path = PathBuf::from(from);
     if from.contains('/') || path.is_dir() { Firmware::Directory(path) } else { Firmware::Package(from.to_owned()) }
-}
-
-/// The time of all files: the one that makes builds repeatable, or the first second of all.
-fn time() -> Outcome<u32> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text.parse().doing(format_args!("reading the number of seconds in SOURCE_DATE_EPOCH={text}")),
-        Err(_) => Ok(1),
-    }
 }
 
 /// The crates that are built: all of the agent's but an init that is given.

@@ -30,6 +30,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     steps.step("virtual machines", "cargo xtask test", tools::ensure_qemu)?;
     steps.step("python agent", "cargo xtask test", || tools::UPSTREAM.ensure())?;
     steps.step("ironic", "cargo xtask test", || tools::IRONIC.ensure())?;
+    steps.step("redfish", "cargo xtask test", || tools::REDFISH.ensure())?;
     steps.step("diskimage-builder", "cargo xtask test", || tools::DIB.ensure())?;
     if !options.fast {
         steps.command("format", &mut cargo(&["fmt", "--all", "--check"]))?;
@@ -51,6 +52,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     test.args(["--", "--include-ignored"])
         .env("IPA_UPSTREAM_PYTHON", tools::UPSTREAM.program("python"))
         .env("IPA_IRONIC_PYTHON", tools::IRONIC.program("python"))
+        .env("IPA_REDFISH_PYTHON", tools::REDFISH.program("python"))
         .env("IPA_DIB", tools::DIB.program("disk-image-create"))
         .env("IPA_PACKAGES", repo::target(deb::PACKAGES))
         .env("IPA_RAMDISK", repo::target("ramdisk"));

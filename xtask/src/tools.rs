@@ -22,6 +22,9 @@ pub(crate) const IRONIC: Python = Python {
     version: "39.0.0",
     constraints: Some("tests/src/real_ironic/constraints.txt"),
 };
+/// The emulator of Redfish, from PyPI, by which that Ironic has machines boot from virtual media.
+pub(crate) const REDFISH: Python =
+    Python { directory: "redfish-venv", package: "sushy-tools", version: "2.2.0", constraints: None };
 /// diskimage-builder, which builds images with our element.
 pub(crate) const DIB: Python =
     Python { directory: "dib-venv", package: "diskimage-builder", version: "3.43.0", constraints: None };
@@ -65,7 +68,9 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("lintian", "lintian"),
     tool("chromium", "chromium"),
     tool("minisign", "minisign"),
-    // For CD images, and to read them back.
+    // For unified kernel images.
+    tool("/usr/lib/systemd/boot/efi/linuxx64.efi.stub", "systemd-boot-efi"),
+    // For CD images, ours and Ironic's, and to read them back.
     tool("xorriso", "xorriso"),
     tool("mkfs.fat", "dosfstools"),
     tool("mcopy", "mtools"),
@@ -75,6 +80,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("/usr/lib/shim/shimx64.efi.signed", "shim-signed"),
     tool("/usr/lib/shim/mmx64.efi.signed", "shim-helpers-amd64-signed"),
     tool("isoinfo", "genisoimage"),
+    tool("mkisofs", "genisoimage"),
     tool("sfdisk", "fdisk"),
     // For diskimage-builder and its element, and for file systems with the agent.
     tool("dpkg-shlibdeps", "dpkg-dev"),

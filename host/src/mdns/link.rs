@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::interfaces;
 use super::lookup::Link;
 use super::message::LARGEST;
+use super::service::Routes;
 use crate::network;
 use crate::root::Root;
 
@@ -123,7 +124,9 @@ impl Link for Sockets {
             }
         }
     }
+}
 
+impl Routes for Sockets {
     async fn has_route(&self, to: SocketAddr) -> bool {
         network::source_towards(to).await.is_ok()
     }

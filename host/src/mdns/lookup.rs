@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::message::{self, Kind, Record};
 use super::name::Name;
 use super::places::Places;
-use super::service::Service;
+use super::service::{Routes, Service};
 use super::{Found, LookupError};
 use crate::random;
 
@@ -25,15 +25,12 @@ const RANDOM_PART: (f64, f64) = (0.020, 0.120);
 const MOST_RESPONDERS: usize = 32;
 
 /// Who asks the link and hears its answers.
-pub(super) trait Link {
+pub(super) trait Link: Routes {
     /// Sends a message to all who listen. Gives what kept it from any interface.
     async fn send(&mut self, message: &[u8]) -> Result<(), String>;
 
     /// The next message that comes, and who sent it. Nothing may be lost if this is not waited for to its end.
     async fn receive(&mut self) -> (Vec<u8>, SocketAddr);
-
-    /// True if packets to this address have a way.
-    async fn has_route(&self, to: SocketAddr) -> bool;
 }
 
 /// Asks for a service until somebody announces one that can be used.
@@ -120,7 +117,7 @@ impl Lookup {
         let service = &mut self.responders[place].1;
         service.add(records);
         let announced = service.whole()?;
-        match announced.resolve(from, places, async |to| link.has_route(to).await, log).await {
+        match announced.resolve(from, places, link, log).await {
             Ok(found) => Some(found),
             Err(why) => {
                 let why = format!("what {} announces cannot be used: {why}", from.ip());
@@ -190,7 +187,9 @@ mod tests {
             let (_, message, from) = self.coming.pop_front().expect("looked at");
             (message, from)
         }
+    }
 
+    impl<F: Fn(usize, u16) -> Answers> Routes for FakeLink<F> {
         async fn has_route(&self, _: SocketAddr) -> bool {
             true
         }

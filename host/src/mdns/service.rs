@@ -78,9 +78,14 @@ impl Service {
     }
 }
 
+/// Who knows the ways of packets.
+pub(super) trait Routes {
+    /// True if packets to this address have a way.
+    async fn has_route(&self, to: SocketAddr) -> bool;
+}
+
 impl Announced {
-    /// The address of Ironic that this service stands for, and its parameters. `from` is who announced it, and
-    /// `has_route` tells whether packets to an address have a way.
+    /// The address of Ironic that this service stands for, and its parameters. `from` is who announced it.
     ///
     /// # Errors
     /// It stands for none that is allowed; a sentence says why.
@@ -88,10 +93,10 @@ impl Announced {
         self,
         from: SocketAddr,
         places: &Places,
-        has_route: impl AsyncFn(SocketAddr) -> bool,
+        routes: &impl Routes,
         log: &Logger,
     ) -> Result<Found, String> {
-        let address = self.choose(from, places, has_route, log).await?;
+        let address = self.choose(from, places, routes, log).await?;
         let (mut protocol, mut path, mut parameters) = (None, None, Vec::new());
         for parameter in self.pairs {
             match parameter.key.as_slice() {
@@ -128,7 +133,7 @@ impl Announced {
         &self,
         from: SocketAddr,
         places: &Places,
-        has_route: impl AsyncFn(SocketAddr) -> bool,
+        routes: &impl Routes,
         log: &Logger,
     ) -> Result<Place, String> {
         let local = self.host.is_local();
@@ -142,7 +147,7 @@ impl Announced {
         let (mut first, mut why) = (None, Vec::new());
         for &address in &self.addresses {
             match usable(address, self.port, from, places) {
-                Ok(address) if has_route(address).await => return Ok(Place::Address(address)),
+                Ok(address) if routes.has_route(address).await => return Ok(Place::Address(address)),
                 Ok(address) => {
                     debug!(log, "no route to an announced address"; "address" => %address.ip());
                     first.get_or_insert(address);
@@ -214,11 +219,20 @@ mod tests {
         service
     }
 
+    /// The addresses that have a way.
+    struct Routed<'a>(&'a [&'a str]);
+
+    impl Routes for Routed<'_> {
+        async fn has_route(&self, to: SocketAddr) -> bool {
+            self.0.contains(&to.ip().to_string().as_str())
+        }
+    }
+
     async fn resolved(service: &Service, places: &[&str], routed: &[&str]) -> Result<Found, String> {
         let from = "[fe80::9%3]:5353".parse().expect("an address");
         let places = Places::parse(places).expect("places");
-        let has_route = async |to: SocketAddr| routed.contains(&to.ip().to_string().as_str());
-        service.whole().expect("all is known").resolve(from, &places, has_route, &Logger::root(Discard, o!())).await
+        let log = Logger::root(Discard, o!());
+        service.whole().expect("all is known").resolve(from, &places, &Routed(routed), &log).await
     }
 
     async fn url(service: &Service, routed: &[&str]) -> String {

@@ -49,7 +49,8 @@ pub(crate) async fn inherited(
     let own = Own { manager, host, origin };
     match method {
         "initialize" => Ok(Value::Null),
-        _ if surface::listed_kind(method).is_some() => Ok(json!([])),
+        // The Python agent's base class has none, but a manifest may have said already which there are.
+        _ if let Some(kind) = surface::listed_kind(method) => Ok(json!(surface::steps(&manager.manifest, kind))),
         "wait_for_disks" => own.wait_for_disks().await,
         "list_hardware_info" => own.list_hardware_info().await,
         "erase_devices" => own.erase_devices(args).await,

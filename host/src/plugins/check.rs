@@ -5,7 +5,6 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use ipa_plugin_api::abi::ENTRY_SYMBOL;
 use ipa_plugin_api::manifest::Manifest;
 use serde::Serialize;
 
@@ -15,7 +14,7 @@ use super::refusal::Refusal;
 use super::sealed::Sealed;
 use super::signed::beside::{SignatureReport, State};
 use super::text::printable;
-use super::{manifest, trust};
+use super::{manifest, trust, vet};
 
 /// Imports by which a plugin can leave the paths the host prepared for it.
 const NOTEWORTHY: &[(&str, &str)] = &[
@@ -189,10 +188,7 @@ impl Report {
     }
 
     fn judge_dynamic(&mut self, dynamic: &Dynamic<'_>, here: &Libraries) {
-        if !dynamic.defines(ENTRY_SYMBOL) {
-            let cure = "build it with export_manager! as a cdylib";
-            self.problems.push(Refusal::new(format!("it has no symbol {ENTRY_SYMBOL}"), cure));
-        }
+        self.problems.extend(vet::without_entry(dynamic));
         self.libraries =
             dynamic.needed().iter().map(|name| Need { name: (*name).to_owned(), found: here.has(name) }).collect();
         for library in self.libraries.iter().filter(|library| !library.found) {
@@ -315,7 +311,7 @@ mod tests {
         assert_eq!(report.verdict, Verdict::Refused);
         let causes: Vec<&str> = report.problems.iter().map(|problem| problem.cause.as_str()).collect();
         assert!(causes[0].contains("no manifest note"), "{causes:?}");
-        assert!(causes[1].contains(ENTRY_SYMBOL), "{causes:?}");
+        assert!(causes[1].contains("ipa_plugin_entry_v1 nor ipa_plugin_c1"), "{causes:?}");
         assert_eq!(causes.len(), 2, "{causes:?}");
         assert!(report.libraries.iter().all(|library| library.found), "{:?}", report.libraries);
         assert!(report.glibc_needed.is_some() && report.glibc_here.is_some());

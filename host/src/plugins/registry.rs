@@ -53,8 +53,8 @@ impl Registry {
         if let Some(spare) = spare {
             host.set_spare(spare);
         }
-        let gathered = tokio::task::spawn_blocking(move || gather::gather(sources)).await;
-        let (vetted, mut left_out) = gathered.unwrap_or_default();
+        // Local files, and nobody else has anything to do yet: another thread would only have to be woken for it.
+        let (vetted, mut left_out) = gather::gather(sources);
 
         let mut starting = JoinSet::new();
         for plugin in vetted {

@@ -5,8 +5,8 @@
 //! looked at since Linux 2.4 (`RLIMIT_LOCKS`), and all it starts inherit it.
 
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, pidfd_open, pidfd_send_signal, setrlimit};
@@ -15,6 +15,8 @@ use slog::{Logger, warn};
 
 /// The line of `/proc/PID/limits` that shows the mark.
 const LINE: &str = "Max file locks";
+/// Bytes enough for that file: 17 lines of at most 79 bytes.
+const LIMITS_SIZE: usize = 4096;
 /// Far below the limit that means "unlimited".
 const HOST_SHIFT: u32 = 32;
 
@@ -95,11 +97,15 @@ fn kill_once(marked: Marked) -> usize {
 
 /// Kills a process if it is marked and still runs.
 fn kill_if(pid: Pid, marked: Marked) -> io::Result<bool> {
-    // Held before the look, so that the number cannot be another's when the signal is sent.
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
     let directory = format!("/proc/{}", pid.as_raw_nonzero());
-    let limits = fs::read_to_string(format!("{directory}/limits"))?;
-    if !mark_in(&limits).is_some_and(|mark| marked.includes(mark)) {
+    let is_marked = || Ok::<_, io::Error>(mark_in(&limits(&directory)?).is_some_and(|mark| marked.includes(mark)));
+    // Nearly all are strangers, of which this look is all that is taken.
+    if !is_marked()? {
+        return Ok(false);
+    }
+    // Held before the look that counts, so that the number cannot be another's when the signal is sent.
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    if !is_marked()? {
         return Ok(false);
     }
     let stat = fs::read_to_string(format!("{directory}/stat"))?;
@@ -109,6 +115,14 @@ fn kill_if(pid: Pid, marked: Marked) -> io::Result<bool> {
         pidfd_send_signal(&process, Signal::KILL)?;
     }
     Ok(!ended)
+}
+
+/// What the kernel shows of a process's limits, in one read: it has no size by which a reader could tell its end.
+fn limits(directory: &str) -> io::Result<String> {
+    let mut text = vec![0; LIMITS_SIZE];
+    let length = File::open(format!("{directory}/limits"))?.read(&mut text)?;
+    text.truncate(length);
+    String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 fn mark_in(limits: &str) -> Option<u64> {
@@ -122,7 +136,8 @@ mod tests {
 
     #[test]
     fn the_mark_is_read_from_the_limits_as_the_kernel_shows_them() {
-        let limits = fs::read_to_string("/proc/self/limits").expect("own limits");
+        let limits = limits("/proc/self").expect("own limits");
+        assert_eq!(limits, fs::read_to_string("/proc/self/limits").expect("own limits"), "all of it in one read");
         assert!(limits.contains(LINE), "{limits}");
         let line = "Max file locks            17179869185          17179869185          locks     \n";
         assert_eq!(mark_in(line), Some(17_179_869_185));

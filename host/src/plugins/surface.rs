@@ -2,7 +2,7 @@
 
 use ipa_plugin_api::manifest::Manifest;
 use ipa_plugin_api::routing::BASE_METHODS;
-use ipa_plugin_api::step::StepKind;
+use ipa_plugin_api::step::{Step, StepKind};
 
 /// How a manager may come to have a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,15 @@ pub(crate) fn listed_kind(method: &str) -> Option<StepKind> {
     [StepKind::Clean, StepKind::Deploy, StepKind::Service].into_iter().find(|kind| kind.list_method() == method)
 }
 
+/// The steps that a manifest lists.
+pub(crate) fn steps(manifest: &Manifest, kind: StepKind) -> &[Step] {
+    match kind {
+        StepKind::Clean => &manifest.clean_steps,
+        StepKind::Deploy => &manifest.deploy_steps,
+        StepKind::Service => &manifest.service_steps,
+    }
+}
+
 /// True if a method changes the machine, as far as its name and the manifest tell.
 pub(crate) fn changes_machine(manifest: &Manifest, method: &str) -> bool {
     changes_by_name(method)
@@ -74,11 +83,7 @@ pub(crate) fn is_own(manifest: &Manifest, known: bool, method: &str) -> bool {
     if method == "collect_system_logs" || method == "get_version" {
         return false;
     }
-    let steps = listed_kind(method).map(|kind| match kind {
-        StepKind::Clean => &manifest.clean_steps,
-        StepKind::Deploy => &manifest.deploy_steps,
-        StepKind::Service => &manifest.service_steps,
-    });
+    let steps = listed_kind(method).map(|kind| steps(manifest, kind));
     known || manifest.declares(method) || steps.is_some_and(|steps| !steps.is_empty())
 }
 

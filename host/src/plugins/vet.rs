@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ipa_plugin_api::abi::ENTRY_SYMBOL;
+use ipa_plugin_api::abi::ENTRY_SYMBOLS;
 use ipa_plugin_api::manifest::Manifest;
 
-use super::elf::Elf;
+use super::elf::{Dynamic, Elf};
 use super::refusal::Refusal;
 use super::sealed::Sealed;
 use super::source::PluginFile;
@@ -72,13 +72,22 @@ pub(crate) fn examine(sealed: Arc<Sealed>, place: Place, file: PluginFile) -> Re
         Elf::parse(&mapping).map_err(|error| Refusal::new(error.to_string(), "remove it, or install it again"))?;
     let manifest = manifest::read(&elf)?;
     let dynamic = elf.dynamic().map_err(|error| Refusal::new(error.to_string(), "remove it, or install it again"))?;
-    if !dynamic.defines(ENTRY_SYMBOL) {
-        return Err(Refusal::new(
-            format!("it has a manifest but no symbol {ENTRY_SYMBOL}"),
-            "build it with export_manager! as a cdylib",
-        ));
+    if let Some(refusal) = without_entry(&dynamic) {
+        return Err(refusal);
     }
     Ok(Vetted { file, place, manifest, sealed })
+}
+
+/// What is wrong with a plugin that has no entry.
+pub(crate) fn without_entry(dynamic: &Dynamic<'_>) -> Option<Refusal> {
+    if ENTRY_SYMBOLS.iter().any(|symbol| dynamic.defines(symbol)) {
+        return None;
+    }
+    let cause = format!("it has neither the symbol {}", ENTRY_SYMBOLS.join(" nor "));
+    Some(Refusal::new(
+        cause,
+        "build it with export_manager! as a cdylib, or define ipa_plugin_c1 as ipa_plugin.h has it",
+    ))
 }
 
 /// Checks a file again, to start its plugin again.

@@ -66,28 +66,36 @@ pub(super) async fn run(options: RunOptions, ahead: Ahead) -> Result<ExitCode, F
     sources.extend(fetched);
     systemd.phase("loading hardware managers").await;
     let plugins = told.plugins(options.read_only);
-    let registry = Registry::start(plugins, sources, runner.clone(), spare, log.clone()).await;
+    // The workers take their time, and nothing of this needs them.
+    let (registry, token, control) = tokio::join!(
+        Registry::start(plugins, sources, runner.clone(), spare, log.clone()),
+        async { agent_token(&options, &told, &log) },
+        control(&options, &log),
+    );
     let registry = Arc::new(registry);
     registry.fetch_with(session::tls(config, &log));
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         standalone: options.standalone,
         read_only: options.read_only,
-        agent_token: agent_token(&options, &told, &log)?,
+        agent_token: token?,
         clock,
         no_status_page: !config.enable_status_page(),
         no_metrics: !config.enable_metrics(),
         ..Settings::default()
     };
     let agent = Agent::new(settings, registry.clone(), runner, logging);
-    let control = control(&options, registry.clone(), &log).await;
+    let control = control.map(|control| {
+        let managers: Arc<dyn Managers> = registry.clone();
+        tokio::spawn(async move { control.serve(managers).await }).abort_handle()
+    });
 
     let outcome = live(&agent, &registry, &told, &mut signals, &systemd).await;
     match &outcome {
         Ok(()) => systemd.stopping("as asked to").await,
         Err(failure) => systemd.stopping(&failure.to_string()).await,
     }
-    drop(control);
+    control.inspect(AbortHandle::abort);
     registry.stop().await;
     info!(log, "ipa-host ends");
     // Until here the managers may have taken their time.
@@ -224,14 +232,11 @@ fn agent_token(options: &RunOptions, told: &Told, log: &Logger) -> Result<Option
     Ok(Some(token))
 }
 
-/// Serves `plugins list`. The agent works without.
-async fn control(options: &RunOptions, managers: Arc<Registry>, log: &Logger) -> Option<tokio::task::AbortHandle> {
+/// Where `plugins list` asks. The agent works without.
+async fn control(options: &RunOptions, log: &Logger) -> Option<Control> {
     let path = options.control_socket.as_deref().unwrap_or(Path::new(CONTROL_SOCKET));
     match Control::bind(path).await {
-        Ok(control) => {
-            let managers: Arc<dyn Managers> = managers;
-            Some(tokio::spawn(async move { control.serve(managers).await }).abort_handle())
-        }
+        Ok(control) => Some(control),
         Err(error) => {
             warn!(log, "no control socket, so `plugins list` cannot ask this host";
                 "path" => %path.display(), "error" => %error);

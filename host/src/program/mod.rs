@@ -66,14 +66,21 @@ fn run_agent(options: RunOptions) -> Result<ExitCode, Failure> {
     on_runtime(agent::run(options, ahead))
 }
 
-fn on_runtime(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+fn on_runtime<W>(work: W) -> Result<ExitCode, Failure>
+where
+    W: Future<Output = Result<ExitCode, Failure>> + Send + 'static,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(work);
+    // As a task, it shares a thread with the tasks that it waits for: no other has to be woken for each of their answers.
+    let outcome = runtime.block_on(runtime.spawn(work));
     // A task that blocks must not keep the program from ending.
     runtime.shutdown_background();
-    outcome
+    outcome.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => Err(Failure::new(format!("the program was given up: {error}"))),
+    })
 }

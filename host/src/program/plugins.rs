@@ -40,9 +40,10 @@ pub(super) async fn list(options: ListOptions, outer: RunOptions) -> Result<Exit
 }
 
 async fn ask(socket: &Path) -> Result<Option<Status>, Failure> {
-    let answer = control::ask(socket)
-        .await
-        .map_err(|error| Failure::new(format!("{}: the running host does not answer: {error}", socket.display())))?;
+    let answer = control::ask(socket).await.map_err(|error| {
+        let socket = socket.display();
+        Failure::new(format!("{socket}: the running host does not answer; it may still load its plugins: {error}"))
+    })?;
     answer
         .map(serde_json::from_value)
         .transpose()

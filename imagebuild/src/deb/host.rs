@@ -1,20 +1,14 @@
 //! The package `ipa-host`: the agent, its generic manager, and the units that start it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use super::Plan;
 use super::package::Package;
 use super::tree::{DATA, PROGRAM, Tree};
-use crate::cargo::cargo;
-use crate::failure::{Doing, Failure, Outcome};
-use crate::process;
+use super::{Plan, programs};
+use crate::failure::Outcome;
 
 /// The package's name.
 const NAME: &str = "ipa-host";
-const QUESTION: Duration = Duration::from_secs(60);
 /// What steps and inventories of the shipped managers run. None is needed to start.
 const TOOLS: &str =
     "efibootmgr, hdparm, iproute2, ipmitool, kmod, lshw, mdadm, nvme-cli, parted, udev, util-linux-extra";
@@ -30,19 +24,7 @@ The generic one, for any machine, is part of this package.
 
 The agent is started at the next boot, not when the package is installed. It
 erases disks when Ironic asks for it.";
-const COPYRIGHT: &str = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
-Upstream-Name: ipa-host
-Source: https://github.com/openstack/ironic-python-agent
-Comment: The programs have the crates in them that the file `crates` beside this one lists with their licenses.
-
-Files: *
-Copyright: 2026 the authors of ipa-host
-License: Apache-2.0
- On Debian systems the text of the Apache License, version 2.0, is in
- /usr/share/common-licenses/Apache-2.0.
-";
-
-pub(super) fn build(plan: &Plan<'_>, epoch: i64) -> Outcome<PathBuf> {
+pub(super) fn build(plan: &Plan<'_>, time: u32) -> Outcome<PathBuf> {
     let tree = Tree::new(plan.work.join(NAME))?;
     let (program, manager) = (plan.programs.join("ipa-host"), plan.programs.join("libipa_generic.so"));
     tree.copy(&program, "usr/bin/ipa-host", PROGRAM)?;
@@ -70,17 +52,21 @@ pub(super) fn build(plan: &Plan<'_>, epoch: i64) -> Outcome<PathBuf> {
     for name in ["ironic-python-agent", "ironic-collect-introspection-data"] {
         tree.link("ipa-host.8.gz", &format!("usr/share/man/man8/{name}.8.gz"))?;
     }
-    tree.write("usr/share/doc/ipa-host/copyright", COPYRIGHT, DATA)?;
-    tree.write("usr/share/doc/ipa-host/crates", crates(plan.repository)?, DATA)?;
+    tree.write("usr/share/doc/ipa-host/copyright", programs::COPYRIGHT, DATA)?;
+    tree.write(
+        "usr/share/doc/ipa-host/crates",
+        programs::crates(plan.repository, &["ipa-host", "ipa-generic"])?,
+        DATA,
+    )?;
     tree.write("usr/share/lintian/overrides/ipa-host", include_str!("../../deb/ipa-host.lintian-overrides"), DATA)?;
 
     let package = Package {
         name: NAME,
         version: &plan.version("host")?,
-        architecture: &architecture()?,
+        architecture: &programs::architecture()?,
         section: "admin",
         relations: &[
-            ("Depends", libraries(plan.work, &[&program, &manager])?),
+            ("Depends", programs::libraries(plan.work, NAME, &[&program, &manager])?),
             ("Recommends", TOOLS.to_owned()),
             ("Suggests", MORE_TOOLS.to_owned()),
             ("Provides", "ironic-python-agent".to_owned()),
@@ -94,38 +80,5 @@ pub(super) fn build(plan: &Plan<'_>, epoch: i64) -> Outcome<PathBuf> {
             ("postrm", include_str!("../../deb/ipa-host.postrm")),
         ],
     };
-    package.pack(&tree, epoch, plan.output)
-}
-
-/// Debian's name of the architecture.
-fn architecture() -> Outcome<String> {
-    Ok(process::output(Command::new("dpkg").arg("--print-architecture"), QUESTION)?.trim().to_owned())
-}
-
-/// The packages of the libraries that programs are linked to, with versions that have the symbols they use.
-fn libraries(work: &Path, programs: &[&Path]) -> Outcome<String> {
-    // The tool looks for a source package.
-    let source = Tree::new(work.join("shlibdeps"))?;
-    source.write("debian/control", "Source: ipa-host\n\nPackage: ipa-host\nArchitecture: any\n", DATA)?;
-    let mut ask = Command::new("dpkg-shlibdeps");
-    ask.arg("-O").current_dir(source.path());
-    for program in programs {
-        ask.arg("-e").arg(fs::canonicalize(program).doing(format_args!("finding {}", program.display()))?);
-    }
-    let answer = process::output(&mut ask, QUESTION)?;
-    let depends = answer.lines().find_map(|line| line.strip_prefix("shlibs:Depends="));
-    depends.map(str::to_owned).ok_or_else(|| Failure::new(format!("dpkg-shlibdeps found no libraries: {answer}")))
-}
-
-/// The crates that are linked into the programs, with versions and licenses.
-fn crates(repository: &Path) -> Outcome<String> {
-    let mut ask = cargo(repository);
-    ask.args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p} {l}"]);
-    let answer = process::output(ask.args(["--package", "ipa-host", "--package", "ipa-generic"]), QUESTION)?;
-    // Ours end with the place of their sources.
-    let mut lines: Vec<String> =
-        answer.lines().filter(|line| !line.contains(" (/")).map(|line| line.replace(" (*)", "") + "\n").collect();
-    lines.sort();
-    lines.dedup();
-    Ok(lines.concat())
+    package.pack(&tree, time, plan.output)
 }

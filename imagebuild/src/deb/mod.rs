@@ -1,10 +1,12 @@
-//! Debian packages: the agent for a machine or an image, and the SDK for vendors.
+//! Debian packages: the agent for a machine or an image, what makes media with it, and the SDK for vendors.
 //!
 //! They are put together file by file and packed by `dpkg-deb`, so that a build needs neither a source package nor
 //! debhelper, and each byte of them is the same for the same programs and sources.
 
 mod host;
+mod image_tools;
 mod package;
+mod programs;
 mod sdk;
 mod tree;
 
@@ -14,7 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::failure::{Doing, Failure, Outcome};
-use crate::process;
+use crate::{epoch, process};
 
 const QUESTION: Duration = Duration::from_secs(60);
 
@@ -23,7 +25,7 @@ const QUESTION: Duration = Duration::from_secs(60);
 pub struct Plan<'a> {
     /// The top of the sources.
     pub repository: &'a Path,
-    /// Directory of the release build of `ipa-host` and `libipa_generic.so`.
+    /// Directory of the release build of `ipa-host`, `libipa_generic.so` and `iso-image-create`.
     pub programs: &'a Path,
     /// Directory for what lies between; nothing else may be in it.
     pub work: &'a Path,
@@ -36,9 +38,9 @@ pub struct Plan<'a> {
 /// # Errors
 /// A program or a source is missing, or a tool failed.
 pub fn build(plan: &Plan<'_>) -> Outcome<Vec<PathBuf>> {
-    let epoch = epoch(plan.repository)?;
+    let time = time(plan.repository)?;
     fs::create_dir_all(plan.output).doing(format_args!("making {}", plan.output.display()))?;
-    let packages = vec![host::build(plan, epoch)?, sdk::build(plan, epoch)?];
+    let packages = vec![host::build(plan, time)?, image_tools::build(plan, time)?, sdk::build(plan, time)?];
     fs::remove_dir_all(plan.work).doing(format_args!("removing {}", plan.work.display()))?;
     Ok(packages)
 }
@@ -53,14 +55,14 @@ impl Plan<'_> {
     }
 }
 
-/// The time that all files get, in seconds since 1970: `SOURCE_DATE_EPOCH`, or that of the sources' last commit.
-fn epoch(repository: &Path) -> Outcome<i64> {
-    let text = match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text,
-        Err(_) => {
-            process::output(Command::new("git").args(["log", "-1", "--format=%ct"]).current_dir(repository), QUESTION)
-                .map_err(|failure| Failure::new(format!("{failure}; outside of git set SOURCE_DATE_EPOCH")))?
-        }
-    };
-    text.trim().parse().doing(format_args!("SOURCE_DATE_EPOCH: {text:?}"))
+/// The time that all files get, in seconds since 1970: what the environment gives, or that of the sources' last commit,
+/// which the changelog says too.
+fn time(repository: &Path) -> Outcome<u32> {
+    if let Some(time) = epoch::given()? {
+        return Ok(time);
+    }
+    let mut ask = Command::new("git");
+    let answer = process::output(ask.args(["log", "-1", "--format=%ct"]).current_dir(repository), QUESTION)
+        .map_err(|failure| Failure::new(format!("{failure}; outside of git set {}", epoch::NAME)))?;
+    epoch::parse(&answer)
 }

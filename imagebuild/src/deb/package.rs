@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::tree::{DATA, PROGRAM, Tree};
 use crate::failure::{Doing, Failure, Outcome};
-use crate::process;
+use crate::{epoch, process};
 
 const PACK: Duration = Duration::from_secs(600);
 const SUMS: Duration = Duration::from_secs(120);
@@ -32,8 +32,8 @@ pub(super) struct Package<'a> {
 
 impl Package<'_> {
     /// Adds changelog, control files and times, and packs the tree. Everything below `/etc` is a conffile.
-    pub(super) fn pack(&self, tree: &Tree, epoch: i64, output: &Path) -> Outcome<PathBuf> {
-        tree.gzip(&format!("usr/share/doc/{}/changelog", self.name), self.changelog(epoch)?)?;
+    pub(super) fn pack(&self, tree: &Tree, time: u32, output: &Path) -> Outcome<PathBuf> {
+        tree.gzip(&format!("usr/share/doc/{}/changelog", self.name), self.changelog(time)?)?;
         let (sums, conffiles, size) = survey(tree)?;
         tree.write("DEBIAN/control", self.control(size), DATA)?;
         tree.write("DEBIAN/md5sums", sums, DATA)?;
@@ -43,12 +43,12 @@ impl Package<'_> {
         for (name, script) in self.scripts {
             tree.write(&format!("DEBIAN/{name}"), script, PROGRAM)?;
         }
-        tree.set_times(epoch)?;
+        tree.set_times(time)?;
         let path = output.join(format!("{}_{}_{}.deb", self.name, self.version, self.architecture));
         // More threads would make other bytes.
         let mut pack = Command::new("dpkg-deb");
         pack.args(["--root-owner-group", "--threads-max=1", "-Zxz", "--build"]).arg(tree.path()).arg(&path);
-        process::output(pack.env("SOURCE_DATE_EPOCH", epoch.to_string()), PACK)?;
+        process::output(pack.env(epoch::NAME, time.to_string()), PACK)?;
         Ok(path)
     }
 
@@ -69,9 +69,9 @@ impl Package<'_> {
         text
     }
 
-    fn changelog(&self, epoch: i64) -> Outcome<String> {
+    fn changelog(&self, time: u32) -> Outcome<String> {
         let mut date = Command::new("date");
-        date.args(["--utc", "--rfc-email", &format!("--date=@{epoch}")]).env("LC_ALL", "C");
+        date.args(["--utc", "--rfc-email", &format!("--date=@{time}")]).env("LC_ALL", "C");
         let date = process::output(&mut date, SUMS)?;
         let (name, version) = (self.name, self.version);
         Ok(format!(

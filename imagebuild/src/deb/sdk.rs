@@ -42,7 +42,7 @@ whose text is in its directory:
 
 ";
 
-pub(super) fn build(plan: &Plan<'_>, epoch: i64) -> Outcome<PathBuf> {
+pub(super) fn build(plan: &Plan<'_>, time: u32) -> Outcome<PathBuf> {
     let tree = Tree::new(plan.work.join(NAME))?;
     let version = plan.version("plugin-api")?;
     let own = format!("ipa-plugin-api-{version}");
@@ -69,6 +69,8 @@ pub(super) fn build(plan: &Plan<'_>, epoch: i64) -> Outcome<PathBuf> {
     tree.copy(&plan.repository.join("examples/minimal/src/lib.rs"), &format!("{example}/src/lib.rs"), DATA)?;
     tree.write(&format!("{example}/Cargo.toml"), include_str!("../../deb/example.Cargo.toml"), DATA)?;
     tree.write(&format!("{example}/.cargo/config.toml"), include_str!("../../deb/example.config.toml"), DATA)?;
+    tree.copy(&plan.repository.join("plugin-api/include/ipa_plugin.h"), "usr/include/ipa_plugin.h", DATA)?;
+    tree.copy(&plan.repository.join("examples/c/acme.c"), &format!("{documents}/examples/c/acme.c"), DATA)?;
     tree.write(&format!("{documents}/README"), include_str!("../../deb/ipa-plugin-api-dev.README"), DATA)?;
     tree.write(&format!("{documents}/copyright"), copyright, DATA)?;
 
@@ -81,7 +83,7 @@ pub(super) fn build(plan: &Plan<'_>, epoch: i64) -> Outcome<PathBuf> {
         description: DESCRIPTION,
         scripts: &[],
     };
-    package.pack(&tree, epoch, plan.output)
+    package.pack(&tree, time, plan.output)
 }
 
 /// Our own crate as it would be published: its manifest needs no workspace.

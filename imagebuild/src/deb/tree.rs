@@ -92,8 +92,8 @@ impl Tree {
     }
 
     /// Gives everything this time, in seconds since 1970.
-    pub(super) fn set_times(&self, epoch: i64) -> Outcome {
-        let time = Timespec { tv_sec: epoch, tv_nsec: 0 };
+    pub(super) fn set_times(&self, time: u32) -> Outcome {
+        let time = Timespec { tv_sec: time.into(), tv_nsec: 0 };
         let times = Timestamps { last_access: time, last_modification: time };
         // A file that is touched changes its directory no more, so the order does not matter.
         for path in self.paths()?.iter().map(PathBuf::as_path).chain([Path::new("")]) {

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use crate::digest;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::{digest, epoch};
 
-/// Time of every file when none is given: the first that FAT knows, 1980-01-01.
-const EPOCH: u64 = 315_532_800;
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
@@ -16,13 +14,13 @@ pub(super) struct Identity {
     /// SHA-256 as hexadecimal digits.
     digest: String,
     /// Seconds since 1970.
-    epoch: u64,
+    epoch: u32,
 }
 
 impl Identity {
     /// Reads all files once.
     pub(super) fn of<'a>(files: impl Iterator<Item = (&'a str, &'a Path)>, texts: &[&str]) -> Outcome<Self> {
-        let epoch = epoch(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?;
+        let epoch = epoch::given_or_first()?;
         let mut content = String::new();
         for text in texts {
             content.push_str(&format!("{}:{text}\n", text.len()));
@@ -33,14 +31,14 @@ impl Identity {
         Ok(Self { digest: digest::of_bytes(content.as_bytes()), epoch })
     }
 
-    /// Seconds since 1970 for SOURCE_DATE_EPOCH.
-    pub(super) fn epoch(&self) -> String {
-        self.epoch.to_string()
+    /// The time of all files, in seconds since 1970.
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// A time of the same day that depends on the content, as YYYYMMDDhhmmsscc.
     pub(super) fn volume_date(&self) -> String {
-        let (year, month, day) = date(self.epoch / DAY);
+        let (year, month, day) = date(u64::from(self.epoch) / DAY);
         let number = u64::from_str_radix(&self.digest[56..], 16).expect("hexadecimal digits");
         let hundredths = number % (DAY * 100);
         let (seconds, hundredths) = (hundredths / 100, hundredths % 100);
@@ -80,15 +78,6 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-fn epoch(given: Option<&str>) -> Outcome<u64> {
-    let Some(text) = given else { return Ok(EPOCH) };
-    match text.parse() {
-        // FAT cannot tell earlier times, and four digits of a year must do for ISO 9660.
-        Ok(seconds) => Ok(u64::clamp(seconds, EPOCH, 253_402_300_799)),
-        Err(_) => Err(Failure::new(format!("SOURCE_DATE_EPOCH={text:?} is no number of seconds since 1970"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,20 +112,12 @@ mod tests {
     fn days_become_dates() {
         for (days, expected) in [
             (0, (1970, 1, 1)),
-            (EPOCH / DAY, (1980, 1, 1)),
+            (u64::from(epoch::FIRST) / DAY, (1980, 1, 1)),
             (11_016, (2000, 2, 29)),
             (11_017, (2000, 3, 1)),
             (20_453, (2025, 12, 31)),
         ] {
             assert_eq!(date(days), expected, "{days}");
         }
-    }
-
-    #[test]
-    fn the_time_is_one_that_all_file_systems_know() {
-        assert_eq!(epoch(None).unwrap(), EPOCH);
-        assert_eq!(epoch(Some("0")).unwrap(), EPOCH);
-        assert_eq!(epoch(Some("1700000000")).unwrap(), 1_700_000_000);
-        assert!(epoch(Some("now")).unwrap_err().to_string().contains("SOURCE_DATE_EPOCH"));
     }
 }

@@ -16,6 +16,7 @@ mod output;
 mod xorriso;
 
 pub use embedded::Embedded;
+pub(crate) use loaders::{loader_packages, tool_packages};
 pub use options::Options;
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use super::LONG;
 use super::grub;
 use super::identity::Identity;
 use crate::failure::{Doing, Failure, Outcome};
-use crate::{process, search_path};
+use crate::{epoch, process, search_path};
 
 /// The type of a partition with boot loaders for UEFI.
 const EFI_PARTITION: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
@@ -58,7 +58,7 @@ pub(super) fn write(
 ) -> Outcome {
     let log = work.join("xorriso.log");
     let mut command = Command::new("xorriso");
-    command.env("PATH", search_path::whole()).env("SOURCE_DATE_EPOCH", identity.epoch()).env("TZ", "UTC");
+    command.env("PATH", search_path::whole()).env(epoch::NAME, identity.epoch().to_string()).env("TZ", "UTC");
     command.args(arguments(tree, boot, label, identity, output));
     command.stderr(File::create(&log).doing("making a log of xorriso")?);
     process::run(&mut command, LONG).map_err(|failure| {

@@ -1,19 +1,16 @@
 //! The steps of a build.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::BufWriter;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use super::boot_files::{self, BootFiles, is_module, write_json};
 use super::modules::{List, Modules};
 use super::options::{Firmware, Options};
 use super::report::Report;
 use super::tools::{self, Only, Tools};
 use super::tree::{Content, Entry, Tree};
-use super::{firmware, libraries, segment, settings, uki};
-use crate::compress::Compression;
+use super::{firmware, libraries, segment, settings};
 use crate::debian::{Apt, Contents, Package, Unpacked};
 use crate::digest;
 use crate::failure::{Doing, Failure, Outcome};
@@ -37,18 +34,11 @@ pub fn build(options: &Options) -> Outcome<Report> {
     for directory in [&options.cache, &options.output] {
         fs::create_dir_all(directory).doing(format_args!("making {}", directory.display()))?;
     }
-    let output = |ending: &str| options.output.join(format!("{}.{ending}", options.name));
-    let kernel = output("kernel");
     let image = source.kernel.join("boot").join(format!("vmlinuz-{}", source.modules.version));
-    fs::copy(&image, &kernel).doing(format_args!("copying the kernel {}", image.display()))?;
-    let initramfs = output("initramfs");
-    let packed = pack(options, &tree, &initramfs)?;
-    if let Some(line) = &options.kernel_line {
-        let stub = format!("usr/lib/systemd/boot/efi/{}", options.arch.stub);
-        let stub = source.contents.get(&stub).ok_or_else(|| Failure::new(format!("{STUB} has no /{stub}")))?;
-        uki::build(&stub.path, line, &kernel, &initramfs, &output("efi"))?;
-    }
-    let manifest = describe(options, &source, &tree, &kernel, packed)?;
+    let stub = options.kernel_line.as_ref().map(|_| source.stub(options.arch.stub)).transpose()?;
+    let boot = boot_files::write(options, &image, stub.as_deref(), &tree)?;
+    let manifest = describe(options, &source, &tree, boot)?;
+    let output = |ending: &str| options.output.join(format!("{}.{ending}", options.name));
     write_json(&output("manifest.json"), &manifest)?;
     let agent = options.crates.iter().find(|of| of.name == "ipa-host").map_or("unknown", |of| of.version.as_str());
     let bill = sbom::bill(agent, &manifest.initramfs.sha256, &manifest.packages, &options.crates);
@@ -105,6 +95,13 @@ impl Source {
         let kernel_package = kernel.package.name;
         Ok(Self { tools, list, packages, contents, modules, kernel: kernel.root, kernel_package, asked })
     }
+
+    /// The boot stub of this name.
+    fn stub(&self, name: &str) -> Outcome<PathBuf> {
+        let stub = format!("usr/lib/systemd/boot/efi/{name}");
+        let found = self.contents.get(&stub).ok_or_else(|| Failure::new(format!("{STUB} has no /{stub}")))?;
+        Ok(found.path.clone())
+    }
 }
 
 /// Fills the tree.
@@ -152,70 +149,8 @@ fn fill(options: &Options, source: &Source) -> Outcome<Tree> {
     Ok(tree)
 }
 
-/// What compressing gave, remembered for the next time.
-#[derive(Debug, Serialize, Deserialize)]
-struct Packed {
-    /// SHA-256 of the archive before compression.
-    plain: String,
-    compression: String,
-    /// Bytes of an archive with the modules alone.
-    modules: u64,
-    size: u64,
-    sha256: String,
-}
-
-/// Writes and compresses the archive, unless the one that is there is the same.
-fn pack(options: &Options, tree: &Tree, output: &Path) -> Outcome<Packed> {
-    let work = |ending: &str| options.cache.join(format!("{}.{ending}", options.name));
-    let plain = write_plain(tree, &work("cpio"), options.time, |_| true)?;
-    let note = work("packed.json");
-    let compression = options.compression.name();
-    let remembered = fs::read(&note).ok().and_then(|text| serde_json::from_slice::<Packed>(&text).ok());
-    if let Some(packed) = remembered
-        && packed.plain == plain
-        && packed.compression == compression
-        && output.is_file()
-        && digest::of_file(output)? == packed.sha256
-    {
-        remove(&work("cpio"))?;
-        return Ok(packed);
-    }
-    // Whoever finds it must find all of it.
-    let partial = output.with_extension("initramfs.partial");
-    options.compression.compress(&work("cpio"), &partial)?;
-    fs::rename(&partial, output).doing(format_args!("moving {}", partial.display()))?;
-    remove(&work("cpio"))?;
-    let modules = modules_size(options.compression, tree, &work("modules"), options.time)?;
-    let size = fs::metadata(output).doing(format_args!("reading {}", output.display()))?.len();
-    let packed = Packed { plain, compression, modules, size, sha256: digest::of_file(output)? };
-    write_json(&note, &packed)?;
-    Ok(packed)
-}
-
-/// Bytes of a compressed archive with the modules alone. They are compressed one by one already, so that the fastest
-/// level tells as much as the one that takes half a minute.
-fn modules_size(compression: Compression, tree: &Tree, work: &Path, time: u32) -> Outcome<u64> {
-    write_plain(tree, work, time, is_module)?;
-    let compressed = work.with_extension("modules.compressed");
-    Compression { level: compression.level.min(1), ..compression }.compress(work, &compressed)?;
-    let size = fs::metadata(&compressed).doing(format_args!("reading {}", compressed.display()))?.len();
-    remove(work)?;
-    remove(&compressed)?;
-    Ok(size)
-}
-
-fn write_plain(tree: &Tree, path: &Path, time: u32, keep: impl Fn(&str) -> bool) -> Outcome<String> {
-    let file = File::create(path).doing(format_args!("writing {}", path.display()))?;
-    let writer = digest::Writer::new(BufWriter::with_capacity(1 << 16, file));
-    let (writer, _) = tree.write(writer, time, keep)?;
-    Ok(writer.finish().1)
-}
-
-fn is_module(name: &str) -> bool {
-    name.starts_with("usr/lib/modules/") || name.starts_with("usr/lib/firmware/")
-}
-
-fn describe(options: &Options, source: &Source, tree: &Tree, kernel: &Path, packed: Packed) -> Outcome<Manifest> {
+fn describe(options: &Options, source: &Source, tree: &Tree, boot: BootFiles) -> Outcome<Manifest> {
+    let BootFiles { kernel, packed, uki } = boot;
     let mut files = Vec::new();
     let (mut modules, mut rest) = (Part::default(), Part::default());
     for (name, entry) in tree.iter().filter(|(_, entry)| entry.content != Content::Directory) {
@@ -240,8 +175,8 @@ fn describe(options: &Options, source: &Source, tree: &Tree, kernel: &Path, pack
             version: source.modules.version.clone(),
             package: source.kernel_package.clone(),
             file: name("kernel"),
-            size: fs::metadata(kernel).doing(format_args!("reading {}", kernel.display()))?.len(),
-            sha256: digest::of_file(kernel)?,
+            size: fs::metadata(&kernel).doing(format_args!("reading {}", kernel.display()))?.len(),
+            sha256: digest::of_file(&kernel)?,
         },
         initramfs: Initramfs {
             file: name("initramfs"),
@@ -251,6 +186,7 @@ fn describe(options: &Options, source: &Source, tree: &Tree, kernel: &Path, pack
             modules,
             rest,
         },
+        uki,
         packages: packages.cloned().collect(),
         files,
     })
@@ -275,14 +211,4 @@ fn describe_file(name: &str, entry: &Entry) -> Outcome<manifest::File> {
     };
     let mode = format!("{:04o}", entry.mode);
     Ok(manifest::File { path: format!("/{name}"), mode, from: entry.origin.clone(), size, sha256, target })
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Outcome {
-    let mut text = serde_json::to_string_pretty(value).doing(format_args!("writing {}", path.display()))?;
-    text.push('\n');
-    fs::write(path, text).doing(format_args!("writing {}", path.display()))
-}
-
-fn remove(path: &Path) -> Outcome {
-    fs::remove_file(path).doing(format_args!("removing {}", path.display()))
 }

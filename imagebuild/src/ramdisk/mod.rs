@@ -5,6 +5,7 @@
 //! those are stands, with the reason for each, in `imagebuild/ramdisk/tools.toml` and `modules.toml`; `root/` beside them
 //! is copied as it is. What the picked programs need to be loaded is found by reading them. [`build`] does it all.
 
+mod boot_files;
 mod build;
 mod firmware;
 mod libraries;
@@ -22,3 +23,4 @@ pub use options::{Firmware, Options, Programs};
 pub use report::Report;
 pub use segment::segment;
 pub use tree::{Content, Entry, Tree};
+pub use uki::Uki;

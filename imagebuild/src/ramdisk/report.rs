@@ -27,6 +27,9 @@ impl fmt::Display for Report {
         for (name, part) in [("  modules, firmware", initramfs.modules), ("  all else", initramfs.rest)] {
             row(f, name, part.compressed, megabytes(part.memory), format!("{} files", part.files))?;
         }
+        if let Some(uki) = &self.manifest.uki {
+            row(f, &uki.file, uki.size, String::new(), "both, for UEFI".to_owned())?;
+        }
         write!(f, "{} packages; all of it is in {}", self.manifest.packages.len(), self.directory.display())
     }
 }

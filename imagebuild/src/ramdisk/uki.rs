@@ -1,4 +1,5 @@
-//! A program for UEFI that holds kernel, ramdisk and kernel line in one file: systemd's boot stub with these as sections.
+//! A unified kernel image, which is a program for UEFI that holds kernel, ramdisk and kernel line in one file: systemd's
+//! boot stub with these as sections.
 //!
 //! It is the one way to give Debian's kernel a line that no boot loader has to know: the kernel is built neither with a
 //! line of its own nor with the support for one at the end of the ramdisk (`CONFIG_CMDLINE_BOOL`, `CONFIG_BOOT_CONFIG`).
@@ -9,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::failure::{Doing, Failure, Outcome};
-use crate::process;
+use crate::{digest, manifest, process};
 
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Where a section begins in memory: at multiples of a page.
@@ -17,29 +18,66 @@ const PAGE: u64 = 4096;
 /// Longest kernel line that a kernel takes.
 const LINE: usize = 2047;
 
-/// Writes it to `output`.
-///
-/// # Errors
-/// If the line is no kernel line, a file cannot be read, or objcopy fails.
-pub(super) fn build(stub: &Path, line: &str, kernel: &Path, initramfs: &Path, output: &Path) -> Outcome {
-    if line.len() > LINE || line.contains(|c: char| c.is_control()) {
-        return Err(Failure::new(format!("a kernel line is at most {LINE} bytes long and has no control characters")));
+/// A unified kernel image in the making.
+#[derive(Debug, Clone, Copy)]
+pub struct Uki<'a> {
+    /// systemd's boot stub for the machine.
+    pub stub: &'a Path,
+    /// The kernel line. The stub takes none from elsewhere, unless firmware or boot loader hand it one of their own.
+    pub line: &'a str,
+    /// The kernel.
+    pub kernel: &'a Path,
+    /// The archive.
+    pub initramfs: &'a Path,
+}
+
+impl Uki<'_> {
+    /// Writes it to `output`, where nothing is until all is.
+    ///
+    /// # Errors
+    /// If the line is no kernel line, a file cannot be read, or objcopy fails.
+    pub fn assemble(&self, output: &Path) -> Outcome<manifest::Uki> {
+        if self.line.len() > LINE || self.line.contains(|c: char| c.is_control()) {
+            return Err(Failure::new(format!(
+                "a kernel line is at most {LINE} bytes long and has no control characters"
+            )));
+        }
+        let work = output.with_extension("efi.partial");
+        let text = output.with_extension("cmdline.partial");
+        fs::write(&text, self.line).doing(format_args!("writing {}", text.display()))?;
+        let made = self.add_sections(&text, &work);
+        fs::remove_file(&text).doing(format_args!("removing {}", text.display()))?;
+        if made.is_err() {
+            // A disk that was full needs the room, and there may be nothing to remove.
+            let _ = fs::remove_file(&work);
+        }
+        made?;
+        fs::rename(&work, output).doing(format_args!("moving {}", work.display()))?;
+        Ok(manifest::Uki {
+            file: output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            size: size(output)?,
+            sha256: digest::of_file(output)?,
+        })
     }
-    let text = output.with_extension("cmdline.partial");
-    fs::write(&text, line).doing(format_args!("writing {}", text.display()))?;
-    let headers = process::output(Command::new("objdump").arg("--section-headers").arg(stub), DEADLINE)?;
-    let mut at = end_of_sections(&headers)
-        .ok_or_else(|| Failure::new(format!("{} has no sections that objdump could show", stub.display())))?;
-    let mut objcopy = Command::new("objcopy");
-    for (section, path) in [(".cmdline", text.as_path()), (".linux", kernel), (".initrd", initramfs)] {
-        at = at.next_multiple_of(PAGE);
-        objcopy.arg("--add-section").arg(format!("{section}={}", path.display()));
-        objcopy.arg("--change-section-vma").arg(format!("{section}={at:#x}"));
-        at += fs::metadata(path).doing(format_args!("reading {}", path.display()))?.len();
+
+    /// Adds the files to the stub as sections behind its own.
+    fn add_sections(&self, line: &Path, output: &Path) -> Outcome {
+        let headers = process::output(Command::new("objdump").arg("--section-headers").arg(self.stub), DEADLINE)?;
+        let mut at = end_of_sections(&headers)
+            .ok_or_else(|| Failure::new(format!("{} has no sections that objdump could show", self.stub.display())))?;
+        let mut objcopy = Command::new("objcopy");
+        for (section, path) in [(".cmdline", line), (".linux", self.kernel), (".initrd", self.initramfs)] {
+            at = at.next_multiple_of(PAGE);
+            objcopy.arg("--add-section").arg(format!("{section}={}", path.display()));
+            objcopy.arg("--change-section-vma").arg(format!("{section}={at:#x}"));
+            at += size(path)?;
+        }
+        process::output(objcopy.arg(self.stub).arg(output), DEADLINE).map(drop)
     }
-    let made = process::output(objcopy.arg(stub).arg(output), DEADLINE);
-    fs::remove_file(&text).doing(format_args!("removing {}", text.display()))?;
-    made.map(drop)
+}
+
+fn size(path: &Path) -> Outcome<u64> {
+    Ok(fs::metadata(path).doing(format_args!("reading {}", path.display()))?.len())
 }
 
 /// Where the last section ends in memory, from objdump's table.
@@ -78,7 +116,8 @@ Idx Name          Size      VMA               LMA               File off  Algn
     fn lines_that_no_kernel_takes_are_refused() {
         let nowhere = Path::new("/nonexistent");
         for line in ["a\nb", &"x".repeat(2048)] {
-            assert!(build(nowhere, line, nowhere, nowhere, nowhere).unwrap_err().to_string().contains("2047"));
+            let uki = Uki { stub: nowhere, line, kernel: nowhere, initramfs: nowhere };
+            assert!(uki.assemble(nowhere).unwrap_err().to_string().contains("2047"));
         }
     }
 }

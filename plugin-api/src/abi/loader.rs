@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::error::Error;
+use std::ffi::c_void;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,8 +20,9 @@ use abi_stable::std_types::RSlice;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use semver::Version;
 
-use super::ENTRY_SYMBOL;
+use super::c::{CModule, Entry};
 use super::module::{AbiReply, HostTable, PluginModule_Ref};
+use super::{C_ENTRY_SYMBOL, ENTRY_SYMBOL};
 use crate::error::HwError;
 use crate::reply::{RawReply, VALUE};
 use crate::services::HostServices;
@@ -29,6 +31,12 @@ use crate::spec::API_VERSION;
 /// Why a file is no plugin that this host can use: one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadError(String);
+
+impl LoadError {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +49,14 @@ impl Error for LoadError {}
 /// A loaded plugin file. It stays loaded: its threads and thread-locals may outlive any handle.
 #[derive(Clone, Copy)]
 pub struct Plugin {
-    module: PluginModule_Ref,
+    module: Module,
+}
+
+/// The functions of a plugin, by its language.
+#[derive(Clone, Copy)]
+enum Module {
+    Rust(PluginModule_Ref),
+    C(CModule),
 }
 
 impl Plugin {
@@ -51,50 +66,72 @@ impl Plugin {
         // SAFETY: loading runs the file's constructors, which is what the caller asks for.
         let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| LoadError(format!("the dynamic loader refuses it: {}", one_line(&error))))?;
-        // SAFETY: the symbol is a `LibHeader` that begins with the magic bytes which `upgrade` checks below.
-        let header: *const LibHeader = unsafe { library.get::<*const LibHeader>(ENTRY_SYMBOL.as_bytes()) }
-            .map(|symbol| symbol.as_raw_ptr().cast_const().cast())
-            .map_err(|_| LoadError(format!("it has no symbol {ENTRY_SYMBOL}; build it with export_manager!")))?;
+        let module = entry(&library);
+        // Even what was refused stays: it may have left threads.
         std::mem::forget(library);
-        if header.is_null() {
-            return Err(LoadError(format!("its symbol {ENTRY_SYMBOL} is null")));
-        }
-        // SAFETY: `AbiHeaderRef` is a transparent pointer to the first field of the never unloaded header.
-        let header = unsafe { std::mem::transmute::<*const LibHeader, AbiHeaderRef>(header) };
-        let header = header
-            .upgrade()
-            .map_err(|error| LoadError(format!("it was built on another abi_stable: {}", one_line(&error))))?;
-        check_layout(header)?;
-        // SAFETY: the layouts were compared above.
-        let module = unsafe { header.unchecked_layout::<PluginModule_Ref>() }
-            .map_err(|error| LoadError(format!("its module could not be made: {}", one_line(&error))))?;
-        Ok(Self { module })
-    }
-
-    /// The manifest as the plugin's code tells it.
-    pub fn manifest_json(&self) -> String {
-        String::from_utf8_lossy(&(self.module.manifest())()).into_owned()
+        Ok(Self { module: module? })
     }
 
     /// Makes the plugin's manager. `config` is a JSON object.
     pub fn create(&self, services: Arc<dyn HostServices>, config: &str) -> Result<Instance, RawReply> {
         // Leaked: threads of the plugin may call after the manager has gone.
         let context: &'static Arc<dyn HostServices> = Box::leak(Box::new(services));
-        let table = HostTable {
-            context: std::ptr::from_ref(context) as usize,
-            log: host_log,
-            progress: host_progress,
-            is_cancelled: host_is_cancelled,
-            host_call: host_host_call,
+        let handle = match self.module {
+            Module::Rust(module) => create(module, context, config)?,
+            Module::C(module) => module.create(context, config)?,
         };
-        let created = (self.module.create())(table, config.as_bytes().into());
-        let reply = RawReply::from(created.reply);
-        match (reply.code, created.handle) {
-            (VALUE, handle) if handle != 0 => Ok(Instance { module: self.module, handle }),
-            (VALUE, _) => Err(failed("create answered without a manager")),
-            _ => Err(reply),
-        }
+        Ok(Instance { module: self.module, handle })
     }
+}
+
+fn create(module: PluginModule_Ref, context: &'static Arc<dyn HostServices>, config: &str) -> Result<usize, RawReply> {
+    let table = HostTable {
+        context: std::ptr::from_ref(context) as usize,
+        log: host_log,
+        progress: host_progress,
+        is_cancelled: host_is_cancelled,
+        host_call: host_host_call,
+    };
+    let created = (module.create())(table, config.as_bytes().into());
+    let reply = RawReply::from(created.reply);
+    match (reply.code, created.handle) {
+        (VALUE, handle) if handle != 0 => Ok(handle),
+        (VALUE, _) => Err(failed("create answered without a manager")),
+        _ => Err(reply),
+    }
+}
+
+/// The functions behind the symbol of a library.
+fn entry(library: &Library) -> Result<Module, LoadError> {
+    // SAFETY: only the symbol's address is taken, and looked at below as what it has to be.
+    let find =
+        |name: &str| unsafe { library.get::<*const c_void>(name.as_bytes()) }.ok().map(|found| found.as_raw_ptr());
+    match (find(ENTRY_SYMBOL), find(C_ENTRY_SYMBOL)) {
+        (Some(header), _) => rust_module(header.cast_const().cast()).map(Module::Rust),
+        (None, Some(found)) => {
+            // SAFETY: it is a symbol of a library that is never unloaded.
+            unsafe { CModule::read(found.cast_const().cast::<Entry>()) }.map(Module::C)
+        }
+        (None, None) => Err(LoadError(format!(
+            "it has neither the symbol {ENTRY_SYMBOL} nor {C_ENTRY_SYMBOL}; build it with export_manager! or ipa_plugin.h"
+        ))),
+    }
+}
+
+fn rust_module(header: *const LibHeader) -> Result<PluginModule_Ref, LoadError> {
+    if header.is_null() {
+        return Err(LoadError(format!("its symbol {ENTRY_SYMBOL} is null")));
+    }
+    // SAFETY: `AbiHeaderRef` is a transparent pointer to the first field of the never unloaded header, which begins with
+    // the magic bytes that `upgrade` checks.
+    let header = unsafe { std::mem::transmute::<*const LibHeader, AbiHeaderRef>(header) };
+    let header = header
+        .upgrade()
+        .map_err(|error| LoadError(format!("it was built on another abi_stable: {}", one_line(&error))))?;
+    check_layout(header)?;
+    // SAFETY: the layouts were compared above.
+    unsafe { header.unchecked_layout::<PluginModule_Ref>() }
+        .map_err(|error| LoadError(format!("its module could not be made: {}", one_line(&error))))
 }
 
 impl fmt::Debug for Plugin {
@@ -105,25 +142,39 @@ impl fmt::Debug for Plugin {
 
 /// A manager of a loaded plugin. Calls may run at the same time; dropping it ends the manager, whatever it says.
 pub struct Instance {
-    module: PluginModule_Ref,
+    module: Module,
     handle: usize,
 }
 
 impl Instance {
     /// Ranks the manager; the value is a JSON integer.
     pub fn evaluate(&self, call: u64) -> RawReply {
-        (self.module.evaluate())(self.handle, call).into()
+        match self.module {
+            Module::Rust(module) => (module.evaluate())(self.handle, call).into(),
+            Module::C(module) => module.evaluate(self.handle, call),
+        }
     }
 
     /// Calls a method with a JSON object of arguments.
     pub fn call(&self, call: u64, method: &str, args: &str) -> RawReply {
-        (self.module.call())(self.handle, call, method.as_bytes().into(), args.as_bytes().into()).into()
+        match self.module {
+            Module::Rust(module) => {
+                (module.call())(self.handle, call, method.as_bytes().into(), args.as_bytes().into()).into()
+            }
+            Module::C(module) => module.call(self.handle, call, method, args),
+        }
     }
 
     /// Ends the manager and tells how that went; the value is null.
     pub fn destroy(self) -> RawReply {
-        let this = ManuallyDrop::new(self);
-        (this.module.destroy())(this.handle).into()
+        ManuallyDrop::new(self).end()
+    }
+
+    fn end(&self) -> RawReply {
+        match self.module {
+            Module::Rust(module) => (module.destroy())(self.handle).into(),
+            Module::C(module) => module.destroy(self.handle),
+        }
     }
 }
 
@@ -135,7 +186,7 @@ impl fmt::Debug for Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        drop(RawReply::from((self.module.destroy())(self.handle)));
+        let _ = self.end();
     }
 }
 
@@ -180,13 +231,13 @@ fn one_line(error: &dyn Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn failed(details: &str) -> RawReply {
+pub(super) fn failed(details: &str) -> RawReply {
     let (code, body) = HwError::command_execution(details).to_reply();
     RawReply { code, body }
 }
 
 /// Runs host code that a plugin called. A panic of the host's must not cross the seam.
-fn shielded<T>(context: usize, otherwise: T, work: impl FnOnce(&dyn HostServices) -> T) -> T {
+pub(super) fn shielded<T>(context: usize, otherwise: T, work: impl FnOnce(&dyn HostServices) -> T) -> T {
     // SAFETY: the context is the leaked `Arc` that `create` put into the table.
     let services = unsafe { &*(context as *const Arc<dyn HostServices>) };
     catch_unwind(AssertUnwindSafe(|| work(services.as_ref()))).unwrap_or(otherwise)

@@ -6,11 +6,13 @@
 //!
 //! * [`module`]: the types that both sides share.
 //! * [`glue`]: the plugin's side; [`export_manager!`](crate::export_manager) instantiates it for a manager.
-//! * [`loader`]: the host's side (feature `host`).
+//! * [`loader`]: the host's side (feature `host`), for plugins in Rust and for those with the C entry.
 
 // The derives of abi_stable are older than these lints.
 #![allow(unsafe_code, non_local_definitions, non_camel_case_types, missing_debug_implementations)]
 
+#[cfg(feature = "host")]
+mod c;
 pub mod glue;
 #[cfg(feature = "host")]
 pub mod loader;
@@ -18,3 +20,7 @@ pub mod module;
 
 /// Name of the symbol that a plugin exports: an `abi_stable` library header for [`module::PluginModule`].
 pub const ENTRY_SYMBOL: &str = "ipa_plugin_entry_v1";
+/// Name of the symbol that a plugin in C exports instead: a `struct ipa_plugin` of `include/ipa_plugin.h`.
+pub const C_ENTRY_SYMBOL: &str = "ipa_plugin_c1";
+/// A plugin has one of these symbols.
+pub const ENTRY_SYMBOLS: [&str; 2] = [ENTRY_SYMBOL, C_ENTRY_SYMBOL];

@@ -19,12 +19,15 @@ impl Default for Setup {
     }
 }
 
-/// The configuration of a standalone Ironic whose API listens on a port of the loopback interface.
+/// The configuration of a standalone Ironic whose API listens on a port of the loopback interface; what it publishes is
+/// served on the port `media`.
 ///
 /// What keeps a ramdisk out stays as it comes: tokens, TLS 1.3 on both sides, lookups only in waiting states. Power is
-/// pretended, so that no machine is touched; the interfaces that speak to the agent or write its kernel line are real.
-pub(super) fn ironic_conf(home: &Path, port: u16, setup: Setup) -> String {
+/// pretended, or that of a guest whose BMC the test plays, so that no machine is touched; the interfaces that speak to
+/// the agent, write its kernel line or make its media are real.
+pub(super) fn ironic_conf(home: &Path, port: u16, media: u16, setup: Setup) -> String {
     let home = home.display();
+    let host = ipa_vm::HOST;
     let Setup { heartbeat_timeout_s, debug } = setup;
     format!(
         "\
@@ -37,17 +40,17 @@ debug = {debug}
 log_file = {home}/ironic.log
 tempdir = {home}
 state_path = {home}
-enabled_hardware_types = fake-hardware
+enabled_hardware_types = fake-hardware,redfish
 enabled_bios_interfaces = no-bios
-enabled_boot_interfaces = ipxe
+enabled_boot_interfaces = ipxe,redfish-virtual-media
 enabled_console_interfaces = no-console
 enabled_deploy_interfaces = direct,custom-agent
 enabled_firmware_interfaces = no-firmware
 enabled_inspect_interfaces = agent
 # The pretended one knows no disk to boot from.
-enabled_management_interfaces = fake,noop
+enabled_management_interfaces = fake,noop,redfish
 enabled_network_interfaces = noop
-enabled_power_interfaces = fake
+enabled_power_interfaces = fake,redfish
 enabled_raid_interfaces = agent
 enabled_rescue_interfaces = agent
 enabled_storage_interfaces = noop
@@ -67,6 +70,8 @@ file_url_allowed_paths = {home}/ramdisk
 # Nothing is to happen by itself between two steps of a test.
 sync_power_state_interval = 0
 [agent]
+# On virtual media comes whom the agent is to trust.
+api_ca_file = {home}/ca.pem
 certificates_path = {home}/certificates
 deploy_logs_local_path = {home}/logs
 command_wait_interval = 1
@@ -88,9 +93,11 @@ instance_master_path = {home}/images/master
 tftp_master_path = {home}/tftp/master
 tftp_root = {home}/tftp
 [deploy]
-# Nobody serves it: the tests read the kernel line in there and start the agent with it.
+# BMCs read media there. Kernels and iPXE scripts nobody does: tests start the agent with the kernel line in a script.
 http_root = {home}/http
-http_url = http://127.0.0.1:9
+http_url = http://127.0.0.1:{media}
+# On virtual media, which only guests boot from: they see the loopback interface as another host.
+external_callback_url = https://{host}:{port}
 default_boot_mode = uefi
 # Automated cleaning erases nothing, whatever managers offer.
 erase_devices_priority = 0

@@ -101,6 +101,14 @@ impl Ironic {
         format!("file://{}", self.home.join("ramdisk").join(name).display())
     }
 
+    /// Lets it take a copy of a file for what machines boot, and gives the address that it knows the copy by.
+    pub fn offer(&self, file: &Path) -> String {
+        let name = file.file_name().unwrap_or_else(|| panic!("{} is no file", file.display())).to_string_lossy();
+        let to = self.home.join("ramdisk").join(&*name);
+        fs::copy(file, &to).unwrap_or_else(|error| panic!("{} to {}: {error}", file.display(), to.display()));
+        self.ramdisk_file(&name)
+    }
+
     /// The names of the archives with a node's logs, which Ironic asked its agent for.
     fn logs_of(&self, uuid: &str) -> Vec<String> {
         let entries = fs::read_dir(self.home.join("logs")).into_iter().flatten().flatten();
@@ -127,8 +135,9 @@ impl Ironic {
         let python = python()?;
         // The launcher removes it: nothing of a static is dropped.
         let home = tempfile::Builder::new().prefix("ipa-ironic-").tempdir().expect("a temporary directory").keep();
-        let port = free_port();
-        fs::write(home.join("ironic.conf"), config::ironic_conf(&home, port, setup)).expect("our own directory");
+        let (port, media) = (free_port(), free_port());
+        let config = config::ironic_conf(&home, port, media, setup);
+        fs::write(home.join("ironic.conf"), config).expect("our own directory");
         for name in ["http", "ramdisk"] {
             fs::create_dir(home.join(name)).expect("our own directory");
         }
@@ -139,6 +148,7 @@ impl Ironic {
         command
             .arg(script("serve.py"))
             .arg(&home)
+            .arg(media.to_string())
             // It cleans up, so a signal from the terminal must not end it first.
             .process_group(0)
             .stdin(Stdio::piped())

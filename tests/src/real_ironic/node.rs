@@ -29,23 +29,39 @@ impl Node {
     /// A new node with one port, in the state `manageable`.
     pub async fn manageable() -> Self {
         let ironic = Ironic::shared();
-        let mac = free_mac();
         let (kernel, ramdisk) = (ironic.ramdisk_file("kernel"), ironic.ramdisk_file("initrd"));
-        let node = json!({
-            "driver": "fake-hardware",
-            "driver_info": {
-                "deploy_kernel": kernel, "deploy_ramdisk": ramdisk, "rescue_kernel": kernel, "rescue_ramdisk": ramdisk,
-            },
-            "resource_class": "baremetal",
-            "bios_interface": "no-bios",
-            "boot_interface": "ipxe",
-            "deploy_interface": "custom-agent",
-            "inspect_interface": "agent",
-            "management_interface": "noop",
-            "power_interface": "fake",
-            "raid_interface": "agent",
-            "rescue_interface": "agent",
+        let driver_info = json!({
+            "deploy_kernel": kernel, "deploy_ramdisk": ramdisk, "rescue_kernel": kernel, "rescue_ramdisk": ramdisk,
         });
+        let node = json!({
+            "driver": "fake-hardware", "boot_interface": "ipxe", "management_interface": "noop",
+            "power_interface": "fake",
+        });
+        Self::enrol(ironic, node, &driver_info, free_mac()).await
+    }
+
+    /// A new node whose BMC speaks Redfish, and which boots from virtual media that Ironic makes, in the state
+    /// `manageable`; `driver_info` says how the BMC is reached, and what goes on the media.
+    pub async fn with_virtual_media(driver_info: &Value, mac: &str) -> Self {
+        let node = json!({
+            "driver": "redfish", "boot_interface": "redfish-virtual-media", "management_interface": "redfish",
+            "power_interface": "redfish",
+        });
+        Self::enrol(Ironic::shared(), node, driver_info, mac.to_owned()).await
+    }
+
+    async fn enrol(ironic: &'static Ironic, mut node: Value, driver_info: &Value, mac: String) -> Self {
+        node["driver_info"] = driver_info.clone();
+        node["resource_class"] = "baremetal".into();
+        for (kind, implementation) in [
+            ("bios", "no-bios"),
+            ("deploy", "custom-agent"),
+            ("inspect", "agent"),
+            ("raid", "agent"),
+            ("rescue", "agent"),
+        ] {
+            node[format!("{kind}_interface")] = implementation.into();
+        }
         let node = ironic.api().post("/v1/nodes", &node).await;
         let uuid = node["uuid"].as_str().expect("a node has a UUID").to_owned();
         ironic.api().post("/v1/ports", &json!({"node_uuid": uuid, "address": mac})).await;

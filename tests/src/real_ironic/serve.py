@@ -1,13 +1,15 @@
 """Runs an unmodified Ironic, conductor and API in one process, until standard input ends.
 
-usage: serve.py DIRECTORY
+usage: serve.py DIRECTORY PORT
 
 DIRECTORY has ironic.conf. A certificate authority, the API's certificate and the database are made in it first, and
 all of it is removed at the end: the test program that wrote it may have been killed. The programs are those of the
-environment whose Python runs this.
+environment whose Python runs this. What Ironic publishes in DIRECTORY/http is served on PORT of the loopback interface.
 """
 
 import datetime
+import functools
+import http.server
 import ipaddress
 import os
 import pathlib
@@ -67,6 +69,12 @@ def write_certificates(home):
     (home / "api.key").write_bytes(key.private_bytes(*form))
 
 
+def serve_published(home, port):
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=home / "http")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
 def serve(home):
     write_certificates(home)
     config = ["--config-file", str(home / "ironic.conf")]
@@ -92,6 +100,7 @@ def end_with_input(ironic):
 def main():
     home = pathlib.Path(sys.argv[1])
     try:
+        serve_published(home, int(sys.argv[2]))
         serve(home)
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -8,6 +8,7 @@ use ipa_imagebuild::failure::{Doing, Outcome};
 
 use crate::arguments::Arguments;
 use crate::disk::{self, Cd};
+use crate::stick;
 
 /// What a machine boots from.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub enum Boot {
     Cd(PathBuf),
     /// An ISO image on a USB stick.
     Stick(PathBuf),
+    /// A program for UEFI, alone on a USB stick, in the place where firmware looks for one.
+    Program(PathBuf),
     /// The first disk.
     Disk,
 }
@@ -76,6 +79,11 @@ impl Boot {
             }
             Self::Cd(image) => Cd::from_file(image).add_to(arguments, "boot", Some(1)),
             Self::Stick(image) => disk::add_stick(arguments, "boot", image, Some(1)),
+            Self::Program(program) => {
+                let image = home.join("stick");
+                stick::make(&image, program)?;
+                disk::add_stick(arguments, "boot", &image, Some(1));
+            }
             Self::Disk => {}
         }
         Ok(())
@@ -88,7 +96,7 @@ impl Boot {
 
     /// Whether it comes from a USB stick.
     pub(crate) fn is_stick(&self) -> bool {
-        matches!(self, Self::Stick(_))
+        matches!(self, Self::Stick(_) | Self::Program(_))
     }
 }
 

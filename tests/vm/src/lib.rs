@@ -27,6 +27,7 @@ mod nic;
 mod process;
 mod qmp;
 mod smbios;
+mod stick;
 
 pub use archive::Archive;
 pub use boot::{Boot, Kernel};

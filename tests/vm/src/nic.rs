@@ -1,6 +1,6 @@
 //! Network interfaces.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 
 use ipa_imagebuild::failure::{Doing, Outcome};
 use serde_json::json;
@@ -18,18 +18,25 @@ const AGENT: u16 = 9999;
 pub struct Nic {
     mac: String,
     restricted: bool,
+    agent: Option<Ipv4Addr>,
 }
 
 impl Nic {
     /// An interface with this MAC address, for example `52:54:00:00:00:01`.
     pub fn new(mac: &str) -> Self {
-        Self { mac: mac.to_owned(), restricted: false }
+        Self { mac: mac.to_owned(), restricted: false, agent: None }
     }
 
     /// Has the guest reach nothing through it, not even this machine; what is forwarded to the guest still comes.
     #[must_use]
     pub fn restricted(self) -> Self {
         Self { restricted: true, ..self }
+    }
+
+    /// Looks for the agent at this address of the interface's network, instead of the one that DHCP gives.
+    #[must_use]
+    pub fn agent_at(self, address: Ipv4Addr) -> Self {
+        Self { agent: Some(address), ..self }
     }
 
     /// Adds it. A port of the loopback interface here is forwarded to the agent's port if one is given.
@@ -40,7 +47,8 @@ impl Nic {
             backend.push_str(",restrict=on");
         }
         if let Some(port) = forward {
-            backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{port}-:{AGENT}"));
+            let agent = self.agent.map(|address| address.to_string()).unwrap_or_default();
+            backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{port}-{agent}:{AGENT}"));
         }
         arguments.option("-netdev", backend);
         let bus = arguments.slot(&id);
