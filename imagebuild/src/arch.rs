@@ -17,6 +17,16 @@ pub struct Arch {
     pub kernel: &'static str,
     /// File of systemd's boot stub, in `usr/lib/systemd/boot/efi`.
     pub stub: &'static str,
+    /// What UEFI calls it in the names of programs.
+    pub efi: &'static str,
+    /// Value of `Machine` in its programs for UEFI.
+    pub efi_machine: u16,
+    /// What GRUB calls it.
+    pub grub: &'static str,
+    /// Whether its machines may boot by BIOS.
+    pub has_bios: bool,
+    /// The first serial port of its servers, as its kernel calls it.
+    pub serial: &'static str,
 }
 
 const KNOWN: [Arch; 2] = [
@@ -27,6 +37,11 @@ const KNOWN: [Arch; 2] = [
         machine: goblin::elf::header::EM_X86_64,
         kernel: "linux-image-amd64",
         stub: "linuxx64.efi.stub",
+        efi: "x64",
+        efi_machine: 0x8664,
+        grub: "x86_64",
+        has_bios: true,
+        serial: "ttyS0",
     },
     Arch {
         debian: "arm64",
@@ -35,6 +50,11 @@ const KNOWN: [Arch; 2] = [
         machine: goblin::elf::header::EM_AARCH64,
         kernel: "linux-image-arm64",
         stub: "linuxaa64.efi.stub",
+        efi: "aa64",
+        efi_machine: 0xaa64,
+        grub: "arm64",
+        has_bios: false,
+        serial: "ttyAMA0",
     },
 ];
 
@@ -48,6 +68,11 @@ impl Arch {
             let known: Vec<&str> = KNOWN.iter().map(|arch| arch.debian).collect();
             Failure::new(format!("no ramdisk can be built for the architecture {name}; known are {}", known.join(", ")))
         })
+    }
+
+    /// The architecture whose programs for UEFI have this machine in their header.
+    pub fn of_efi_machine(machine: u16) -> Option<&'static Self> {
+        KNOWN.iter().find(|arch| arch.efi_machine == machine)
     }
 
     /// The architecture that this program runs on.

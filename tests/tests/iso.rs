@@ -244,6 +244,16 @@ fn what_cannot_be_done_is_said_and_leaves_nothing() {
     };
     let swapped = refusal(&mut arguments("x.iso", "ipa.initramfs"));
     assert!(swapped.contains("kernel ipa.initramfs: this is no Linux kernel"), "{swapped}");
+    let mut arm64 = vec![0; 4096];
+    arm64[0x38..0x3c].copy_from_slice(b"ARM\x64");
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let kernel = elsewhere.path().join("Image");
+    fs::write(&kernel, arm64).expect("our own directory");
+    let foreign = refusal(&mut arguments("x.iso", &kernel.to_string_lossy()));
+    assert!(
+        foreign.contains("apt-get download grub-efi-arm64-signed:arm64") && foreign.contains("--loaders"),
+        "{foreign}"
+    );
     let directory = refusal(&mut arguments("/dev/null", "the kernel=1"));
     assert!(directory.contains("output /dev/null: there is something that is no plain file"), "{directory}");
     let input = refusal(&mut arguments("ipa.initramfs", "the kernel=1"));

@@ -1,8 +1,10 @@
 //! Developer commands. `cargo xtask --help` lists them.
 
+mod arm64;
 mod bench;
 mod cargo;
 mod coreos;
+mod cross;
 mod deb;
 mod host;
 mod http;

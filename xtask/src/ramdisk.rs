@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::compress::{Compression, Method};
+use ipa_imagebuild::debian;
 use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 use ipa_imagebuild::ramdisk::{self, Firmware, Programs};
 use ipa_imagebuild::sbom::Crate;
@@ -15,10 +16,12 @@ use structopt::StructOpt;
 
 use crate::cargo::cargo;
 use crate::steps::{COMMAND, duration};
-use crate::{repo, tools};
+use crate::{cross, repo, tools};
 
 /// The crates of the agent's own programs.
 const CRATES: [&str; 3] = ["ipa-host", "ipa-generic", "ipa-init"];
+/// Directory below the build directory for what is kept from one build to the next.
+pub(crate) const CACHE: &str = "ramdisk-cache";
 
 #[derive(Debug, StructOpt)]
 #[structopt(rename_all = "kebab-case")]
@@ -69,10 +72,10 @@ pub(crate) struct Options {
     /// Another program as the first process.
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     init: Option<PathBuf>,
-    /// Sources of Debian packages instead of imagebuild/ramdisk/debian.sources, for a mirror or a snapshot.
-    #[structopt(long, value_name = "FILE", parse(from_os_str))]
+    /// Sources of Debian packages, as apt reads them, instead of this machine's mirrors of Debian.
+    #[structopt(long, value_name = "FILE", env = debian::GIVEN, parse(from_os_str))]
     apt_sources: Option<PathBuf>,
-    /// Where the files go instead of target/ramdisk.
+    /// Where the files go instead of target/ramdisk, or target/ramdisk-ARCH for another architecture than this machine's.
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
     output: Option<PathBuf>,
     /// What the files are called.
@@ -95,11 +98,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let arch = options.arch.as_deref().map_or_else(Arch::native, Arch::named)?;
     let data = repo::root().join("imagebuild/ramdisk");
     let built = ramdisk::build(&ramdisk::Options {
-        cache: repo::target("ramdisk-cache"),
-        output: options.output.clone().unwrap_or_else(|| repo::target("ramdisk")),
+        cache: repo::target(CACHE),
+        output: options.output.clone().unwrap_or_else(|| place(arch)),
         name: options.name.clone(),
         arch,
-        sources: options.apt_sources.clone().unwrap_or_else(|| data.join("debian.sources")),
+        sources: sources(options)?,
         data,
         programs: programs(options, arch)?,
         crates: crates(options, arch)?,
@@ -124,6 +127,27 @@ pub(crate) fn run_default() -> Outcome {
     run(&Options::from_iter(["ramdisk"]))
 }
 
+/// Builds what is shipped for an architecture.
+pub(crate) fn run_for(arch: &Arch) -> Outcome {
+    run(&Options::from_iter(["ramdisk", "--arch", arch.debian]))
+}
+
+/// Where the files go unless an option says otherwise.
+pub(crate) fn place(arch: &Arch) -> PathBuf {
+    let name = if arch.is_native() { "ramdisk".to_owned() } else { format!("ramdisk-{}", arch.debian) };
+    repo::target(&name)
+}
+
+/// The file with the sources of packages.
+fn sources(options: &Options) -> Outcome<PathBuf> {
+    debian::sources(options.apt_sources.as_deref(), &repo::target(CACHE))
+}
+
+/// The same for what takes no options.
+pub(crate) fn default_sources() -> Outcome<PathBuf> {
+    sources(&Options::from_iter(["ramdisk"]))
+}
+
 /// Whatever has a slash or is there is a directory.
 fn firmware(from: &str) -> Firmware {
     let path = PathBuf::from(from);
@@ -144,7 +168,7 @@ fn programs(options: &Options, arch: &Arch) -> Outcome<Programs> {
     }
     let mut target = repo::target("release");
     if !arch.is_native() {
-        build.args(["--target", arch.rust]);
+        cross::prepare(&mut build, arch)?;
         target = repo::target(arch.rust).join("release");
     }
     process::run(&mut build, COMMAND)?;

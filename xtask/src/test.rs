@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::failure::{Failure, Outcome};
 use ipa_imagebuild::process;
 use structopt::StructOpt;
 
 use crate::cargo::cargo;
 use crate::steps::{COMMAND, Steps};
-use crate::{deb, ramdisk, repo, tools};
+use crate::{arm64, cross, deb, ramdisk, repo, tools};
 
 /// For asking whether the advisory database can be had.
 const FETCH: Duration = Duration::from_secs(30);
@@ -27,7 +28,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Outcome {
     let mut steps = Steps::new();
     steps.step("tools", "cargo xtask test", || tools::ensure(tools::FOR_TESTS))?;
-    steps.step("virtual machines", "cargo xtask test", tools::ensure_qemu)?;
+    steps.step("virtual machines", "cargo xtask test", || {
+        ["amd64", "arm64"].into_iter().try_for_each(|name| tools::ensure_qemu(Arch::named(name)?))
+    })?;
     steps.step("python agent", "cargo xtask test", || tools::UPSTREAM.ensure())?;
     steps.step("ironic", "cargo xtask test", || tools::IRONIC.ensure())?;
     steps.step("redfish", "cargo xtask test", || tools::REDFISH.ensure())?;
@@ -44,6 +47,14 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     steps.step("packages", "cargo xtask deb", deb::run)?;
     steps.step("ramdisk", "cargo xtask ramdisk", ramdisk::run_default)?;
+    let arch = Arch::named("arm64")?;
+    let has_arm64 = cross::is_possible(arch);
+    if has_arm64 {
+        steps.step("ramdisk of arm64", "cargo xtask ramdisk --arch arm64", || ramdisk::run_for(arch))?;
+    } else {
+        println!("    note: the ramdisk of arm64 is not tested, as Rust cannot build for {} here", arch.rust);
+    }
+    steps.step("packages of arm64", "cargo xtask test", arm64::fetch)?;
     steps.command("build", &mut cargo(&["build", "--workspace"]))?;
 
     let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
@@ -55,7 +66,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
         .env("IPA_REDFISH_PYTHON", tools::REDFISH.program("python"))
         .env("IPA_DIB", tools::DIB.program("disk-image-create"))
         .env("IPA_PACKAGES", repo::target(deb::PACKAGES))
-        .env("IPA_RAMDISK", repo::target("ramdisk"));
+        .env("IPA_RAMDISK", repo::target("ramdisk"))
+        .env("IPA_ARM64", repo::target(arm64::PLACE));
+    if has_arm64 {
+        test.env("IPA_RAMDISK_ARM64", ramdisk::place(arch));
+    } else {
+        test.args(["--skip", "the_ramdisk_of_arm64"]);
+    }
     let mut tally = Tally::default();
     steps.step("tests", &process::line(&test), || {
         process::run_lines(&mut test, COMMAND, |line| {

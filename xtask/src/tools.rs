@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::failure::{Failure, Outcome};
 use ipa_imagebuild::{process, search_path};
 
@@ -100,11 +101,17 @@ pub(crate) const FOR_COREOS: &[Tool] = &[tool("mmdebstrap", "mmdebstrap")];
 /// For the measurements.
 pub(crate) const FOR_BENCH: &[Tool] = &[tool("wrk", "wrk"), tool("unshare", "util-linux"), tool("find", "findutils")];
 
-/// For the virtual machines: the emulator, and firmware that boots as current servers do.
-const FOR_QEMU: &[Tool] = &[
+/// For the virtual machines: the emulator, first, and firmware that boots as current servers do.
+const FOR_QEMU_AMD64: &[Tool] = &[
     tool("qemu-system-x86_64", "qemu-system-x86"),
     tool("setpriv", "util-linux"),
     tool("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
+];
+/// The same for machines of arm64.
+const FOR_QEMU_ARM64: &[Tool] = &[
+    tool("qemu-system-aarch64", "qemu-system-arm"),
+    tool("setpriv", "util-linux"),
+    tool("/usr/share/AAVMF/AAVMF_CODE.fd", "qemu-efi-aarch64"),
 ];
 
 /// For the list of functions by which the agent's program is laid out.
@@ -119,6 +126,17 @@ pub(crate) const FOR_RAMDISK: &[Tool] = &[
     tool("xz", "xz-utils"),
     tool("gzip", "gzip"),
     tool("zstd", "zstd"),
+];
+
+/// For programs of arm64 on another machine: the linker, and the C library that it links with.
+pub(crate) const FOR_ARM64: &[Tool] = &[
+    tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+    tool("/usr/aarch64-linux-gnu/lib/crt1.o", "libc6-dev-arm64-cross"),
+];
+/// The same for x86_64.
+pub(crate) const FOR_AMD64: &[Tool] = &[
+    tool("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu"),
+    tool("/usr/x86_64-linux-gnu/lib/crt1.o", "libc6-dev-amd64-cross"),
 ];
 
 /// A package from PyPI in an environment of its own below the build directory.
@@ -194,20 +212,21 @@ pub(crate) fn ensure(tools: &[Tool]) -> Outcome {
 
 /// Installs what virtual machines need. A newer qemu-utils, as from backports, keeps the distribution's emulator out, so
 /// both come in one call and with one version.
-pub(crate) fn ensure_qemu() -> Outcome {
-    const EMULATOR: &str = "qemu-system-x86";
+pub(crate) fn ensure_qemu(arch: &Arch) -> Outcome {
+    let tools = if arch.debian == "arm64" { FOR_QEMU_ARM64 } else { FOR_QEMU_AMD64 };
+    let emulator = tools[0].package;
     let path = std::env::var("PATH").unwrap_or_default();
-    if missing(FOR_QEMU, &path).contains(&EMULATOR) {
+    if missing(tools, &path).contains(&emulator) {
         // A machine that has just been installed knows no packages at all.
         if rustix::process::geteuid().is_root() {
             apt(&["-q", "update"])?;
         }
-        let policy = process::output(Command::new("apt-cache").args(["policy", EMULATOR]), PROBE)?;
+        let policy = process::output(Command::new("apt-cache").args(["policy", emulator]), PROBE)?;
         let version = candidate(&policy)
-            .ok_or_else(|| Failure::new(format!("no package source has {EMULATOR}; see /etc/apt")))?;
-        install(&[&format!("{EMULATOR}={version}"), &format!("qemu-utils={version}")])?;
+            .ok_or_else(|| Failure::new(format!("no package source has {emulator}; see /etc/apt")))?;
+        install(&[&format!("{emulator}={version}"), &format!("qemu-utils={version}")])?;
     }
-    ensure(FOR_QEMU)
+    ensure(tools)
 }
 
 /// The version that `apt-cache policy` says would be installed.

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 use ipa_vm::{Acceleration, Archive, Boot, Bus, Disk, Firmware, Guest, Kernel, Machine, Nic};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -32,6 +33,9 @@ pub(crate) struct Options {
     /// Boots with UEFI, as without this.
     #[structopt(long)]
     uefi: bool,
+    /// Debian's name of the architecture; this machine's by default.
+    #[structopt(long)]
+    arch: Option<String>,
     /// Memory in MiB.
     #[structopt(long, value_name = "MIB", default_value = "1024")]
     memory: u32,
@@ -43,10 +47,10 @@ pub(crate) struct Options {
     /// Adds words to the kernel line.
     #[structopt(long, value_name = "WORDS", default_value = "")]
     append: String,
-    /// Boots this kernel instead of target/ramdisk/ipa.kernel.
+    /// Boots this kernel instead of the one that `cargo xtask ramdisk` built.
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     kernel: Option<PathBuf>,
-    /// Boots this ramdisk instead of target/ramdisk/ipa.initramfs.
+    /// Boots this ramdisk instead of the one that `cargo xtask ramdisk` built.
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     initramfs: Option<PathBuf>,
     /// Adds a plugin, on a second archive; repeatable.
@@ -55,11 +59,12 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    tools::ensure_qemu()?;
+    let arch = options.arch.as_deref().map_or_else(Arch::native, Arch::named)?;
+    tools::ensure_qemu(arch)?;
     let directory = repo::target("vm");
     repo::fresh_directory(&directory)?;
-    let boot = boot(options, &directory)?;
-    let machine = machine(options)?;
+    let boot = boot(options, arch, &directory)?;
+    let machine = machine(options, arch)?;
     // Before the guest starts threads: they too are to leave these signals to us.
     let signals = signals()?;
     let guest = machine.power_on(&boot)?;
@@ -68,31 +73,32 @@ pub(crate) fn run(options: &Options) -> Outcome {
 }
 
 /// A disk of every common kind and two interfaces, of which the second leads nowhere.
-fn machine(options: &Options) -> Outcome<Machine> {
+fn machine(options: &Options, arch: &'static Arch) -> Outcome<Machine> {
     let firmware = if options.uefi || !options.bios { Firmware::Uefi } else { Firmware::Bios };
     let disks = [
         Disk::empty(Bus::Virtio, 4096, "VIRTIO-0001"),
         Disk::empty(Bus::Nvme, 3072, "NVME-0001"),
         Disk::empty(Bus::Sata, 2048, "SATA-0001").wwn(0x5000_c500_1234_5678).rotational(),
     ];
-    let machine = Machine::new("vm", firmware, options.memory)?.acceleration(Acceleration::IfPossible);
+    let machine = Machine::new("vm", firmware, options.memory)?.arch(arch).acceleration(Acceleration::IfPossible);
     let machine = disks.into_iter().try_fold(machine, Machine::disk)?;
     Ok(machine.nic(Nic::new("52:54:00:5a:01:01")).nic(Nic::new("52:54:00:5a:01:02").restricted()))
 }
 
-fn boot(options: &Options, directory: &Path) -> Outcome<Boot> {
+fn boot(options: &Options, arch: &Arch, directory: &Path) -> Outcome<Boot> {
     if let Some(image) = &options.iso {
         return Ok(Boot::Cd(image.clone()));
     }
-    let built = |name: &str| repo::target("ramdisk").join(name);
+    let built = |name: &str| ramdisk::place(arch).join(name);
     let kernel = options.kernel.clone().unwrap_or_else(|| built("ipa.kernel"));
     let initramfs = options.initramfs.clone().unwrap_or_else(|| built("ipa.initramfs"));
     let ours = options.kernel.is_none() || options.initramfs.is_none();
     if ours && !(kernel.is_file() && initramfs.is_file()) {
         println!("    building the ramdisk");
-        ramdisk::run_default()?;
+        ramdisk::run_for(arch)?;
     }
-    let kernel = Kernel::new(&kernel, &initramfs, &format!("console=ttyS0 ipa-agent-token={TOKEN}"));
+    let line = format!("console={} ipa-agent-token={TOKEN}", arch.serial);
+    let kernel = Kernel::new(&kernel, &initramfs, &line);
     let mut kernel = kernel.append(&options.append);
     if !options.plugin.is_empty() {
         let segment = directory.join("plugins");
@@ -190,5 +196,6 @@ mod tests {
         assert!(parse(&["--iso", "a.iso", "--bios"]).is_ok());
         assert!(parse(&["--iso", "a.iso", "--append", "quiet"]).is_err());
         assert!(parse(&["--bios", "--uefi"]).is_err());
+        assert!(parse(&["--arch", "arm64"]).is_ok());
     }
 }

@@ -1,9 +1,10 @@
 //! The file system: Debian without what only people need, tools, and the agent's package.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::debian::Mirrors;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::process;
 
@@ -25,28 +26,12 @@ pub struct Base {
 }
 
 impl Base {
-    /// A release with packages, from where this machine takes its own if it runs the same release.
+    /// A release with packages, from where this machine takes Debian's if it does.
     pub fn new(suite: &str, packages: Vec<String>) -> Self {
-        let same = std::fs::read_to_string("/etc/os-release").is_ok_and(|text| is_release(&text, suite));
-        let mirrors = if same { own_sources() } else { Vec::new() };
+        // A machine without mirrors of Debian leaves the choice to mmdebstrap.
+        let mirrors = Mirrors::of_machine().map(|mirrors| mirrors.lines(suite, "main")).unwrap_or_default();
         Self { suite: suite.to_owned(), mirrors, packages }
     }
-}
-
-/// Whether an os-release file is of this release of Debian.
-fn is_release(text: &str, suite: &str) -> bool {
-    let has = |line: &str| text.lines().any(|one| one.replace('"', "") == line);
-    has("ID=debian") && has(&format!("VERSION_CODENAME={suite}"))
-}
-
-fn own_sources() -> Vec<String> {
-    let directory = Path::new("/etc/apt/sources.list.d");
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    let listed = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "list" || kind == "sources");
-    let mut files: Vec<PathBuf> = entries.filter(listed).collect();
-    files.sort();
-    files.push("/etc/apt/sources.list".into());
-    files.into_iter().filter(|file| file.is_file()).map(|file| file.display().to_string()).collect()
 }
 
 /// Packs the file system with the agent's package into one file, compressed as its name ends.
@@ -96,14 +81,6 @@ fn quoted(path: &Path) -> Outcome<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_release_is_known_by_its_code_name() {
-        let text = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_CODENAME=bookworm\nID=debian\n";
-        assert!(is_release(text, "bookworm"));
-        assert!(!is_release(text, "trixie"));
-        assert!(!is_release("ID=ubuntu\nVERSION_CODENAME=bookworm\n", "bookworm"));
-    }
 
     #[test]
     fn a_path_is_one_word_of_a_hook() {

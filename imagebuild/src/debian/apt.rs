@@ -66,7 +66,7 @@ struct Answer {
 }
 
 impl Apt {
-    /// Keeps lists and packages below `home`. `sources` is a file in apt's deb822 format.
+    /// Keeps lists and packages below `home`. `sources` is a file in one of apt's formats.
     ///
     /// # Errors
     /// If the directories cannot be made or the sources not be read.
@@ -80,9 +80,11 @@ impl Apt {
         }
         // apt takes only absolute names, and tells a format by the file's ending.
         let home = home.canonicalize().doing(format_args!("finding {}", home.display()))?;
-        fs::write(home.join("ramdisk.sources"), text).doing("writing the apt sources")?;
+        let is_list = text.lines().any(|line| line.starts_with("deb "));
+        let sources = home.join(if is_list { "ramdisk.list" } else { "ramdisk.sources" });
+        fs::write(&sources, text).doing("writing the apt sources")?;
         fs::write(home.join("status"), "").doing("writing apt's list of installed packages")?;
-        Ok(Self { sources: home.join("ramdisk.sources"), home, arch })
+        Ok(Self { sources, home, arch })
     }
 
     /// The packages `names` and all libraries that they depend on, directly or not. `kernel` is a package that depends on
@@ -275,6 +277,20 @@ Architecture: amd64
 Section: utils
 SHA256: 9868385b599b31db1379edd0221a0020aa
 ";
+
+    #[test]
+    fn sources_of_either_format_get_the_ending_by_which_apt_knows_it() {
+        let home = tempfile::tempdir().unwrap();
+        let sources = home.path().join("site");
+        for (text, name) in
+            [("# ours\ndeb http://near/debian bookworm main\n", "ramdisk.list"), ("Types: deb\n", "ramdisk.sources")]
+        {
+            fs::write(&sources, text).unwrap();
+            let apt = Apt::new(home.path(), &sources, Arch::named("arm64").unwrap()).unwrap();
+            assert_eq!(apt.sources.file_name().unwrap(), name);
+            assert_eq!(fs::read_to_string(&apt.sources).unwrap(), text);
+        }
+    }
 
     #[test]
     fn packages_are_read_with_source_and_file_name() {

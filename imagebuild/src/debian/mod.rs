@@ -4,8 +4,10 @@
 
 mod apt;
 mod contents;
+mod mirrors;
 mod package;
 
 pub use apt::{Apt, Package};
 pub use contents::{Contents, Found, Kind};
+pub use mirrors::{GIVEN, Mirrors, sources};
 pub use package::Unpacked;

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn the_configuration_loads_every_ramdisk_from_its_own_medium() {
         let identity = Identity::of(std::iter::empty(), &["x"]).unwrap();
-        let line = KernelLine::new(&["a=$b".to_owned()], false).unwrap();
+        let line = KernelLine::new(&["a=$b".to_owned()], None).unwrap();
         let config = config(&identity, &line, &["initrd".to_owned(), "initrd1".to_owned()]);
         assert!(config.contains("\n    linux /vmlinuz 'a=$b'\n    initrd /initrd /initrd1\n"), "{config}");
         assert!(config.contains(&format!("--file /{}", identity.marker())), "{config}");

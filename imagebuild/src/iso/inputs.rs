@@ -4,36 +4,21 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::arch::Arch;
 use crate::failure::{Doing, Failure, Outcome};
 
 /// Enough for every header below.
 const HEAD: u64 = 1024;
 
-/// What a kernel runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arch {
-    X86_64,
-    Aarch64,
-}
-
-impl Arch {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Aarch64 => "aarch64",
-        }
-    }
-}
-
-/// The machine of a kernel; an error if the file is none.
-pub(super) fn kernel(path: &Path) -> Outcome<Arch> {
-    let head = head("kernel", path)?;
-    kernel_arch(&head).ok_or_else(|| {
+/// What a kernel runs on; an error if the file is none.
+pub(super) fn kernel(path: &Path) -> Outcome<&'static Arch> {
+    let name = kernel_arch(&head("kernel", path)?).ok_or_else(|| {
         Failure::new(format!(
             "kernel {}: this is no Linux kernel for x86 (bzImage) or arm64 (Image); were kernel and ramdisk swapped?",
             path.display()
         ))
-    })
+    })?;
+    Arch::named(name)
 }
 
 /// An error if the file is no ramdisk.
@@ -63,11 +48,12 @@ fn head(role: &str, path: &Path) -> Outcome<Vec<u8>> {
     Ok(head)
 }
 
-fn kernel_arch(head: &[u8]) -> Option<Arch> {
+/// Debian's name of it.
+fn kernel_arch(head: &[u8]) -> Option<&'static str> {
     // Documentation/arch/x86/boot.rst and Documentation/arch/arm64/booting.rst.
     match head {
-        head if head.get(0x202..0x206) == Some(b"HdrS") => Some(Arch::X86_64),
-        head if head.get(0x38..0x3c) == Some(b"ARM\x64") => Some(Arch::Aarch64),
+        head if head.get(0x202..0x206) == Some(b"HdrS") => Some("amd64"),
+        head if head.get(0x38..0x3c) == Some(b"ARM\x64") => Some("arm64"),
         _ => None,
     }
 }
@@ -99,8 +85,8 @@ mod tests {
 
     #[test]
     fn kernels_are_known_by_their_headers() {
-        assert_eq!(kernel_arch(&with(0x202, b"HdrS")), Some(Arch::X86_64));
-        assert_eq!(kernel_arch(&with(0x38, b"ARM\x64")), Some(Arch::Aarch64));
+        assert_eq!(kernel_arch(&with(0x202, b"HdrS")), Some("amd64"));
+        assert_eq!(kernel_arch(&with(0x38, b"ARM\x64")), Some("arm64"));
         assert_eq!(kernel_arch(&with(0, b"\x7fELF")), None);
         assert_eq!(kernel_arch(b"MZ"), None);
     }

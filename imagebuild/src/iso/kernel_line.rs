@@ -2,10 +2,9 @@
 
 use std::fmt;
 
+use crate::arch::Arch;
 use crate::failure::{Failure, Outcome};
 
-/// What the Python agent's tool wrote, and both consoles that a bare-metal machine may have.
-const DEFAULT: [&str; 3] = ["boot_method=vmedia", "console=tty0", "console=ttyS0,115200n8"];
 /// COMMAND_LINE_SIZE of x86 and arm64, less the end and what the loader adds (`BOOT_IMAGE=/vmlinuz `).
 const LIMIT: usize = 2048 - 1 - 20;
 
@@ -14,14 +13,16 @@ const LIMIT: usize = 2048 - 1 - 20;
 pub(super) struct KernelLine(Vec<String>);
 
 impl KernelLine {
-    /// The default line if wanted, then these parameters.
+    /// The default line for an architecture if wanted, then these parameters.
     ///
     /// # Errors
     /// Characters that GRUB would change on the way to the kernel, or too long a line.
-    pub(super) fn new(more: &[String], default: bool) -> Outcome<Self> {
+    pub(super) fn new(more: &[String], default: Option<&Arch>) -> Outcome<Self> {
         let mut words: Vec<String> = Vec::new();
-        if default {
-            words.extend(DEFAULT.map(str::to_owned));
+        if let Some(arch) = default {
+            // What the Python agent's tool wrote, and both consoles that a bare-metal machine may have.
+            words.extend(["boot_method=vmedia", "console=tty0"].map(str::to_owned));
+            words.push(format!("console={},115200n8", arch.serial));
         }
         for text in more {
             words.extend(split(text)?);
@@ -84,15 +85,19 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> Outcome<KernelLine> {
-        KernelLine::new(&[text.to_owned()], false)
+        KernelLine::new(&[text.to_owned()], None)
     }
 
     #[test]
     fn the_default_line_has_both_consoles_and_what_is_added_comes_last() {
-        let line = KernelLine::new(&["  ipa-debug=1 ".to_owned(), "console=ttyS1".to_owned()], true).unwrap();
-        let expected = "boot_method=vmedia console=tty0 console=ttyS0,115200n8 ipa-debug=1 console=ttyS1";
-        assert_eq!(line.to_string(), expected);
-        assert_eq!(line.for_grub(), expected);
+        for (arch, serial) in [("amd64", "ttyS0"), ("arm64", "ttyAMA0")] {
+            let more = ["  ipa-debug=1 ".to_owned(), "console=ttyS1".to_owned()];
+            let line = KernelLine::new(&more, Some(Arch::named(arch).unwrap())).unwrap();
+            let expected =
+                format!("boot_method=vmedia console=tty0 console={serial},115200n8 ipa-debug=1 console=ttyS1");
+            assert_eq!(line.to_string(), expected);
+            assert_eq!(line.for_grub(), expected);
+        }
     }
 
     #[test]

@@ -22,9 +22,9 @@ pub use options::Options;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::arch::Arch;
 use crate::failure::{Doing, Outcome};
 use identity::Identity;
-use inputs::Arch;
 use kernel_line::KernelLine;
 use loaders::Loaders;
 use output::Unfinished;
@@ -44,11 +44,11 @@ pub fn create(options: &Options) -> Outcome<String> {
     for initrd in &options.initrds {
         inputs::ramdisk(initrd)?;
     }
-    let line = KernelLine::new(&options.kernel_params, !options.no_default_params)?;
+    let line = KernelLine::new(&options.kernel_params, (!options.no_default_params).then_some(arch))?;
     let files = embedded::checked(&options.files)?;
     let label = options.label()?;
     let output = Unfinished::new(&options.output, options.inputs())?;
-    let loaders = Loaders::find(arch)?;
+    let loaders = Loaders::find(options.loaders.as_deref(), arch)?;
     loaders::require_tools(arch)?;
 
     let identity = Identity::of(options.inputs(), &[&line.to_string(), label])?;
@@ -59,10 +59,7 @@ pub fn create(options: &Options) -> Outcome<String> {
     let marker = work.path().join("marker");
     std::fs::write(&marker, "").doing("writing the marker file")?;
     let esp = esp::make(work.path(), &loaders, &grub_cfg, &identity)?;
-    let bios = match arch {
-        Arch::X86_64 => Some(grub::bios_image(work.path(), &loaders)?),
-        Arch::Aarch64 => None,
-    };
+    let bios = if arch.has_bios { Some(grub::bios_image(work.path(), &loaders)?) } else { None };
 
     let mut tree = xorriso::Tree::new();
     tree.put("vmlinuz", &options.kernel);
@@ -84,10 +81,8 @@ pub fn create(options: &Options) -> Outcome<String> {
     Ok(summary(&options.output, arch, label))
 }
 
-fn summary(output: &Path, arch: Arch, label: &str) -> String {
-    let firmware = match arch {
-        Arch::X86_64 => "BIOS and UEFI",
-        Arch::Aarch64 => "UEFI",
-    };
-    format!("{}: boots {} by {firmware}, label {label}", output.display(), arch.name())
+fn summary(output: &Path, arch: &Arch, label: &str) -> String {
+    let firmware = if arch.has_bios { "BIOS and UEFI" } else { "UEFI" };
+    let machine = arch.rust.split('-').next().unwrap_or(arch.debian);
+    format!("{}: boots {machine} by {firmware}, label {label}", output.display())
 }

@@ -20,8 +20,8 @@ const LABEL_LIMIT: usize = 32;
 /// Makes a bootable ISO image from a kernel and a ramdisk.
 ///
 /// The image boots by BIOS and by UEFI, also with Secure Boot if the kernel is signed by the distribution, from virtual
-/// media, CD and USB stick. The kernel line is `boot_method=vmedia console=tty0 console=ttyS0,115200n8` and what
-/// --kernel-params adds. With SOURCE_DATE_EPOCH in the environment the image's files have that time.
+/// media, CD and USB stick; on arm64 by UEFI alone. The kernel line is `boot_method=vmedia console=tty0
+/// console=ttyS0,115200n8`, on arm64 with ttyAMA0, and what --kernel-params adds. With SOURCE_DATE_EPOCH in the environment the image's files have that time.
 #[derive(Debug, Clone, StructOpt)]
 #[structopt(name = "iso-image-create")]
 pub struct Options {
@@ -50,6 +50,10 @@ pub struct Options {
     /// Puts FILE at PATH into the image, for example `etc/ironic-python-agent.d/site.conf=site.conf`
     #[structopt(short, long = "file", value_name = "PATH=FILE", number_of_values = 1)]
     pub files: Vec<Embedded>,
+    /// Takes the boot loaders from this directory, where their Debian packages are unpacked, instead of this system: for
+    /// a kernel of another architecture
+    #[structopt(long, value_name = "DIR", parse(from_os_str))]
+    pub loaders: Option<PathBuf>,
     /// The volume label [default: INSTALL_IMAGE; with --file VMEDIA_BOOT_ISO, by which the agent finds its files;
     /// with a file below openstack/ config-2]
     #[structopt(short = "V", long = "label", value_name = "LABEL")]

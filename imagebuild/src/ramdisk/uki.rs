@@ -4,17 +4,21 @@
 //! It is the one way to give Debian's kernel a line that no boot loader has to know: the kernel is built neither with a
 //! line of its own nor with the support for one at the end of the ramdisk (`CONFIG_CMDLINE_BOOL`, `CONFIG_BOOT_CONFIG`).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::arch::Arch;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::{digest, manifest, process};
 
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Where a section begins in memory: at multiples of a page.
 const PAGE: u64 = 4096;
+/// Enough of a stub to know its machine.
+const HEAD: u64 = 4096;
 /// Longest kernel line that a kernel takes.
 const LINE: usize = 2047;
 
@@ -62,10 +66,11 @@ impl Uki<'_> {
 
     /// Adds the files to the stub as sections behind its own.
     fn add_sections(&self, line: &Path, output: &Path) -> Outcome {
-        let headers = process::output(Command::new("objdump").arg("--section-headers").arg(self.stub), DEADLINE)?;
+        let mut objdump = Command::new(binutil("objdump", self.stub)?);
+        let headers = process::output(objdump.arg("--section-headers").arg(self.stub), DEADLINE)?;
         let mut at = end_of_sections(&headers)
             .ok_or_else(|| Failure::new(format!("{} has no sections that objdump could show", self.stub.display())))?;
-        let mut objcopy = Command::new("objcopy");
+        let mut objcopy = Command::new(binutil("objcopy", self.stub)?);
         for (section, path) in [(".cmdline", line), (".linux", self.kernel), (".initrd", self.initramfs)] {
             at = at.next_multiple_of(PAGE);
             objcopy.arg("--add-section").arg(format!("{section}={}", path.display()));
@@ -78,6 +83,23 @@ impl Uki<'_> {
 
 fn size(path: &Path) -> Outcome<u64> {
     Ok(fs::metadata(path).doing(format_args!("reading {}", path.display()))?.len())
+}
+
+/// The program of binutils that knows the stub's machine: this machine's own knows only its own.
+fn binutil(name: &str, stub: &Path) -> Outcome<String> {
+    let reading = || format!("reading {}", stub.display());
+    let mut head = Vec::new();
+    File::open(stub).and_then(|file| file.take(HEAD).read_to_end(&mut head)).doing(reading())?;
+    let arch = efi_machine(&head).and_then(Arch::of_efi_machine).filter(|arch| !arch.is_native());
+    Ok(arch.map_or_else(|| name.to_owned(), |arch| format!("{}-{name}", arch.triplet)))
+}
+
+/// The machine of a program for UEFI: from the header whose place stands at 0x3c, behind its mark.
+fn efi_machine(head: &[u8]) -> Option<u16> {
+    let place: [u8; 4] = head.get(0x3c..0x40)?.try_into().ok()?;
+    let header = head.get(usize::try_from(u32::from_le_bytes(place)).ok()?..)?;
+    let machine: [u8; 2] = header.strip_prefix(b"PE\0\0")?.get(..2)?.try_into().ok()?;
+    Some(u16::from_le_bytes(machine))
 }
 
 /// Where the last section ends in memory, from objdump's table.
@@ -110,6 +132,23 @@ Idx Name          Size      VMA               LMA               File off  Algn
 ";
         assert_eq!(end_of_sections(headers), Some(0x1a030));
         assert_eq!(end_of_sections("Sections:\n"), None);
+    }
+
+    #[test]
+    fn a_stub_of_another_machine_has_tools_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let stub = directory.path().join("stub");
+        let mut bytes = vec![0; 0x100];
+        bytes[0x3c] = 0x80;
+        for arch in ["amd64", "arm64"].map(|name| Arch::named(name).unwrap()) {
+            bytes[0x80..0x86].copy_from_slice(&[&b"PE\0\0"[..], &arch.efi_machine.to_le_bytes()].concat());
+            fs::write(&stub, &bytes).unwrap();
+            let expected = if arch.is_native() { "objcopy".to_owned() } else { format!("{}-objcopy", arch.triplet) };
+            assert_eq!(binutil("objcopy", &stub).unwrap(), expected);
+        }
+        fs::write(&stub, "\x7fELF").unwrap();
+        assert_eq!(binutil("objcopy", &stub).unwrap(), "objcopy");
+        assert_eq!(efi_machine(&[0xff; 0x40]), None);
     }
 
     #[test]

@@ -11,14 +11,21 @@ use ipa_imagebuild::failure::{Doing, Outcome};
 /// Files for a ramdisk, all owned by root.
 #[derive(Debug, Default)]
 pub struct Archive {
-    files: Vec<(String, Vec<u8>)>,
+    /// Path, permission bits, content.
+    files: Vec<(String, u32, Vec<u8>)>,
 }
 
 impl Archive {
     /// Adds a file. The directories above it are added too, with the mode 0755.
     #[must_use]
     pub fn text(self, path: &str, content: &str) -> Self {
-        self.bytes(path, content.as_bytes().to_vec())
+        self.bytes(path, 0o644, content.as_bytes().to_vec())
+    }
+
+    /// Adds a program.
+    #[must_use]
+    pub fn program(self, path: &str, content: Vec<u8>) -> Self {
+        self.bytes(path, 0o755, content)
     }
 
     /// Adds a copy of a file of this machine.
@@ -27,11 +34,11 @@ impl Archive {
     /// It cannot be read.
     pub fn copy(self, path: &str, from: &Path) -> Outcome<Self> {
         let content = fs::read(from).doing(format_args!("reading {}", from.display()))?;
-        Ok(self.bytes(path, content))
+        Ok(self.bytes(path, 0o644, content))
     }
 
-    fn bytes(mut self, path: &str, content: Vec<u8>) -> Self {
-        self.files.push((path.trim_start_matches('/').to_owned(), content));
+    fn bytes(mut self, path: &str, mode: u32, content: Vec<u8>) -> Self {
+        self.files.push((path.trim_start_matches('/').to_owned(), mode, content));
         self
     }
 
@@ -42,12 +49,12 @@ impl Archive {
     pub fn write(&self, to: &Path) -> Outcome {
         let file = File::create(to).doing(format_args!("making {}", to.display()))?;
         let mut writer = Writer::new(BufWriter::new(file), 0);
-        let directories: BTreeSet<&str> = self.files.iter().flat_map(|(path, _)| above(path)).collect();
+        let directories: BTreeSet<&str> = self.files.iter().flat_map(|(path, ..)| above(path)).collect();
         for name in directories {
             writer.add(Header { name, mode: DIRECTORY | 0o755, device: (0, 0), size: 0 }, &[][..])?;
         }
-        for (name, content) in &self.files {
-            let header = Header { name, mode: REGULAR | 0o644, device: (0, 0), size: content.len() as u64 };
+        for (name, mode, content) in &self.files {
+            let header = Header { name, mode: REGULAR | mode, device: (0, 0), size: content.len() as u64 };
             writer.add(header, &content[..])?;
         }
         writer.finish().map(drop)

@@ -8,6 +8,7 @@ use ipa_imagebuild::failure::{Doing, Outcome};
 
 use crate::arguments::Arguments;
 use crate::disk::{self, Cd};
+use crate::platform::Platform;
 use crate::stick;
 
 /// What a machine boots from.
@@ -34,7 +35,9 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A kernel with its initramfs and its line. The console is `ttyS0` on x86.
+    /// A kernel with its initramfs and its line. The console is what [`Arch::serial`] says.
+    ///
+    /// [`Arch::serial`]: ipa_imagebuild::arch::Arch::serial
     pub fn new(kernel: &Path, initramfs: &Path, line: &str) -> Self {
         Self { kernel: kernel.to_owned(), segments: vec![initramfs.to_owned()], line: line.to_owned() }
     }
@@ -70,18 +73,18 @@ impl Kernel {
 }
 
 impl Boot {
-    pub(crate) fn add_to(&self, arguments: &mut Arguments, home: &Path) -> Outcome {
+    pub(crate) fn add_to(&self, arguments: &mut Arguments, platform: &Platform, home: &Path) -> Outcome {
         match self {
             Self::Kernel(kernel) => {
                 arguments.option("-kernel", kernel.kernel.display().to_string());
                 arguments.option("-initrd", kernel.initramfs(home)?.display().to_string());
                 arguments.option("-append", kernel.line.clone());
             }
-            Self::Cd(image) => Cd::from_file(image).add_to(arguments, "boot", Some(1)),
+            Self::Cd(image) => Cd::from_file(image).add_to(arguments, platform, "boot", Some(1)),
             Self::Stick(image) => disk::add_stick(arguments, "boot", image, Some(1)),
             Self::Program(program) => {
                 let image = home.join("stick");
-                stick::make(&image, program)?;
+                stick::make(&image, platform.efi_program, program)?;
                 disk::add_stick(arguments, "boot", &image, Some(1));
             }
             Self::Disk => {}
@@ -92,6 +95,11 @@ impl Boot {
     /// Whether the machine's first disk is tried by the firmware.
     pub(crate) fn is_disk(&self) -> bool {
         matches!(self, Self::Disk)
+    }
+
+    /// Whether it comes from a CD.
+    pub(crate) fn is_cd(&self) -> bool {
+        matches!(self, Self::Cd(_))
     }
 
     /// Whether it comes from a USB stick.

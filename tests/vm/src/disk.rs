@@ -9,6 +9,7 @@ use ipa_imagebuild::process;
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
+use crate::platform::Platform;
 
 /// Longest time to make a CD of a few files.
 const MAKING: Duration = Duration::from_secs(120);
@@ -126,7 +127,7 @@ impl Disk {
     }
 }
 
-/// A CD in a SATA drive, as virtual media are. The file is only read.
+/// A CD in a drive as the machine has one. The file is only read.
 #[derive(Debug, Clone)]
 pub struct Cd {
     file: PathBuf,
@@ -152,9 +153,14 @@ impl Cd {
         Ok(Self::from_file(image))
     }
 
-    pub(crate) fn add_to(&self, arguments: &mut Arguments, id: &str, boot: Option<u32>) {
+    pub(crate) fn add_to(&self, arguments: &mut Arguments, platform: &Platform, id: &str, boot: Option<u32>) {
         let drive = read_only(arguments, id, &self.file);
         let mut device = json!({"driver": "ide-cd", "id": id, "drive": drive});
+        if platform.cds_are_usb {
+            let bridge = format!("{id}-usb");
+            arguments.device(&json!({"driver": "usb-bot", "bus": "usb.0", "id": bridge}));
+            device = json!({"driver": "scsi-cd", "bus": format!("{bridge}.0"), "id": id, "drive": drive});
+        }
         set(&mut device, "bootindex", boot);
         arguments.device(&device);
     }
@@ -205,7 +211,22 @@ fn set(device: &mut Value, key: &str, value: Option<impl Into<Value>>) {
 
 #[cfg(test)]
 mod tests {
+    use ipa_imagebuild::arch::Arch;
+
     use super::*;
+
+    #[test]
+    fn a_cd_is_in_a_drive_that_the_firmware_knows() {
+        let driver = |arch: &str| {
+            let mut arguments = Arguments::default();
+            let platform = Platform::of(Arch::named(arch).unwrap());
+            Cd::from_file(Path::new("/x.iso")).add_to(&mut arguments, platform, "boot", Some(1));
+            let device: Value = serde_json::from_str(arguments.0.last().unwrap()).unwrap();
+            assert_eq!((&device["id"], &device["bootindex"]), (&json!("boot"), &json!(1)));
+            device["driver"].as_str().unwrap().to_owned()
+        };
+        assert_eq!((driver("amd64"), driver("arm64")), ("ide-cd".to_owned(), "scsi-cd".to_owned()));
+    }
 
     #[test]
     fn a_disk_keeps_what_it_was_given() {

@@ -3,39 +3,43 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
+use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 
 use crate::arguments::{Arguments, listed_path};
-
-/// Where Debian's package `ovmf` has UEFI firmware: the code, and the variables as they leave the factory.
-const UEFI_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-const UEFI_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+use crate::platform::Platform;
 
 /// What starts the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Firmware {
-    /// SeaBIOS.
+    /// SeaBIOS, on x86 only.
     Bios,
-    /// OVMF, without Secure Boot.
+    /// EDK II, without Secure Boot.
     Uefi,
 }
 
 impl Firmware {
     /// Makes the machine's variables, unless they are there.
-    pub(crate) fn prepare(self, home: &Path) -> Outcome {
+    pub(crate) fn prepare(self, platform: &Platform, home: &Path) -> Outcome {
         if self == Self::Bios {
+            let why = || Failure::new(format!("the board `{}` of {} has no BIOS", platform.machine, platform.qemu));
+            return if platform.has_bios { Ok(()) } else { Err(why()) };
+        }
+        let (from, to) = (platform.uefi_variables, variables(home));
+        if !Path::new(platform.uefi_code).is_file() {
+            let (code, package) = (platform.uefi_code, platform.uefi_package);
+            return Err(Failure::new(format!("{code} is missing; install the package {package}")));
+        }
+        if to.is_file() {
             return Ok(());
         }
-        if !Path::new(UEFI_CODE).is_file() {
-            return Err(Failure::new(format!("{UEFI_CODE} is missing; install the package ovmf")));
-        }
-        let to = variables(home);
-        fs::copy(UEFI_VARIABLES, &to).doing(format_args!("copying {UEFI_VARIABLES} to {}", to.display())).map(drop)
+        fs::copy(from, &to).doing(format_args!("copying {from} to {}", to.display())).map(drop)
     }
 
-    pub(crate) fn add_to(self, arguments: &mut Arguments, home: &Path) {
+    pub(crate) fn add_to(self, arguments: &mut Arguments, platform: &Platform, home: &Path) {
         if self == Self::Uefi {
-            arguments.option("-drive", format!("if=pflash,format=raw,readonly=on,file={UEFI_CODE}"));
+            let code = platform.uefi_code;
+            arguments.option("-drive", format!("if=pflash,format=raw,readonly=on,file={code}"));
             let file = listed_path(&variables(home));
             arguments.option("-drive", format!("if=pflash,format=raw,cache=unsafe,file={file}"));
         }
@@ -57,22 +61,23 @@ pub enum Acceleration {
 }
 
 impl Acceleration {
-    pub(crate) fn add_to(self, arguments: &mut Arguments) {
-        if self == Self::IfPossible && kvm_works(Path::new("/")) {
+    pub(crate) fn add_to(self, arguments: &mut Arguments, arch: &Arch) {
+        if self == Self::IfPossible && arch.is_native() && kvm_works(Path::new("/")) {
             arguments.option("-accel", "kvm");
             arguments.option("-cpu", "host");
         } else {
             arguments.option("-accel", "tcg,thread=multi");
-            arguments.option("-cpu", "max");
+            arguments.option("-cpu", Platform::of(arch).cpu);
         }
     }
 }
 
 /// Whether guests run on this machine's processors. That `/dev/kvm` opens does not say so: there are modules that offer
-/// it without the processor's help, and with them a stock kernel does not come up in minutes.
+/// it without the processor's help, and with them a stock kernel does not come up in minutes. On arm64 KVM is no module.
 fn kvm_works(root: &Path) -> bool {
     let modules = ["kvm_intel", "kvm_amd"];
-    modules.iter().any(|module| root.join("sys/module").join(module).exists())
+    let has = |module: &&str| root.join("sys/module").join(module).exists();
+    (cfg!(target_arch = "aarch64") || modules.iter().any(has))
         && OpenOptions::new().read(true).write(true).open(root.join("dev/kvm")).is_ok()
 }
 
@@ -80,6 +85,22 @@ fn kvm_works(root: &Path) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_board_without_bios_says_so_and_variables_stay() {
+        let home = tempfile::tempdir().unwrap();
+        let platform = Platform::of(Arch::named("arm64").unwrap());
+        let why = Firmware::Bios.prepare(platform, home.path()).unwrap_err().to_string();
+        assert_eq!(why, "the board `virt` of qemu-system-aarch64 has no BIOS");
+        let platform = Platform::of(Arch::named("amd64").unwrap());
+        assert!(Firmware::Bios.prepare(platform, home.path()).is_ok());
+        fs::write(variables(home.path()), "as the last boot left them").unwrap();
+        if Path::new(platform.uefi_code).is_file() {
+            Firmware::Uefi.prepare(platform, home.path()).unwrap();
+        }
+        assert_eq!(fs::read(variables(home.path())).unwrap(), b"as the last boot left them");
+    }
+
+    #[cfg(target_arch = "x86_64")]
     #[test]
     fn the_processors_module_decides() {
         let root = tempfile::tempdir().unwrap();

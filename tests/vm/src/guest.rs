@@ -17,8 +17,6 @@ use crate::feed::Missed;
 use crate::process::Process;
 use crate::qmp::Qmp;
 
-/// The emulator. Ramdisks are built for x86_64 first.
-const QEMU: &str = "qemu-system-x86_64";
 /// Longest time until QEMU has connected its sockets.
 const CONNECTED: Duration = Duration::from_secs(30);
 /// After an event says that the machine is off, QEMU has this long to end.
@@ -37,7 +35,13 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn start(name: &str, mut arguments: Arguments, home: Arc<TempDir>, port: u16) -> Outcome<Self> {
+    pub(crate) fn start(
+        name: &str,
+        qemu: &str,
+        mut arguments: Arguments,
+        home: Arc<TempDir>,
+        port: u16,
+    ) -> Outcome<Self> {
         let console = Socket::new(home.path(), "console")?;
         let control = Socket::new(home.path(), "control")?;
         console.add_to(&mut arguments);
@@ -46,7 +50,7 @@ impl Guest {
         arguments.option("-mon", "chardev=control,mode=control");
         // It starts programs for nobody.
         arguments.option("-sandbox", "on,spawn=deny,elevateprivileges=deny");
-        let process = Process::start(QEMU, &arguments.0, &home.path().join("qemu-messages"))?;
+        let process = Process::start(qemu, &arguments.0, &home.path().join("qemu-messages"))?;
         let end = Instant::now() + CONNECTED;
         // In the order in which they stand on the command line: QEMU makes one connection after the other.
         let console = console.accept(&process, end).doing(format_args!("starting the guest `{name}`"))?;

@@ -24,6 +24,7 @@ mod firmware;
 mod guest;
 mod machine;
 mod nic;
+mod platform;
 mod process;
 mod qmp;
 mod smbios;

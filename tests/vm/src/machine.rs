@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::failure::{Doing, Outcome};
 use serde_json::json;
 use tempfile::TempDir;
@@ -15,12 +16,14 @@ use crate::disk::{Bus, Cd, Disk};
 use crate::firmware::{Acceleration, Firmware};
 use crate::guest::Guest;
 use crate::nic::{self, Nic};
+use crate::platform::Platform;
 use crate::smbios::Smbios;
 
 /// A machine, off. Its disks and its firmware's variables stay as the last boot left them.
 #[derive(Debug)]
 pub struct Machine {
     name: String,
+    arch: &'static Arch,
     firmware: Firmware,
     acceleration: Acceleration,
     memory_mib: u32,
@@ -36,15 +39,15 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine with two processors, without disks and network. Errors call it by this name.
+    /// An x86_64 machine with two processors, without disks and network. Errors call it by this name.
     ///
     /// # Errors
-    /// There is no place for its files, or no UEFI firmware on this machine.
+    /// There is no place for its files, or no free port.
     pub fn new(name: &str, firmware: Firmware, memory_mib: u32) -> Outcome<Self> {
         let home = tempfile::Builder::new().prefix("ipa-vm-").tempdir().doing("making a directory for a guest")?;
-        firmware.prepare(home.path())?;
         Ok(Self {
             name: name.to_owned(),
+            arch: Arch::named("amd64")?,
             firmware,
             acceleration: Acceleration::None,
             memory_mib,
@@ -57,6 +60,12 @@ impl Machine {
             port: nic::free_port()?,
             home: Arc::new(home),
         })
+    }
+
+    /// Makes it a machine of another architecture.
+    #[must_use]
+    pub fn arch(self, arch: &'static Arch) -> Self {
+        Self { arch, ..self }
     }
 
     /// Sets the number of processors.
@@ -125,17 +134,19 @@ impl Machine {
     /// Switches it on. One boot at a time: they share its disks.
     ///
     /// # Errors
-    /// QEMU is missing or refuses something.
+    /// QEMU or the firmware is missing, or QEMU refuses something.
     pub fn power_on(&self, boot: &Boot) -> Outcome<Guest> {
-        let arguments = self.arguments(boot, self.home.path())?;
-        Guest::start(&self.name, arguments, self.home.clone(), self.port)
+        let platform = Platform::of(self.arch);
+        self.firmware.prepare(platform, self.home.path())?;
+        let arguments = self.arguments(boot, platform, self.home.path())?;
+        Guest::start(&self.name, platform.qemu, arguments, self.home.clone(), self.port)
     }
 
-    fn arguments(&self, boot: &Boot, home: &Path) -> Outcome<Arguments> {
+    fn arguments(&self, boot: &Boot, platform: &Platform, home: &Path) -> Outcome<Arguments> {
         let mut arguments = Arguments::default();
         arguments.option("-name", listed(&self.name));
-        arguments.option("-machine", "q35");
-        self.acceleration.add_to(&mut arguments);
+        arguments.option("-machine", platform.machine);
+        self.acceleration.add_to(&mut arguments, self.arch);
         arguments.option("-m", self.memory_mib.to_string());
         arguments.option("-smp", self.cpus.to_string());
         // Nothing that the user of this machine has configured, no display, no floppy, no second CD.
@@ -143,21 +154,26 @@ impl Machine {
             arguments.flag(flag);
         }
         arguments.option("-display", "none");
-        self.firmware.add_to(&mut arguments, home);
+        self.firmware.add_to(&mut arguments, platform, home);
         self.smbios.add_to(&mut arguments);
         if self.disks.iter().any(|disk| disk.bus() == Bus::Scsi) {
             arguments.device(&json!({"driver": "virtio-scsi-pci", "id": "scsi"}));
         }
-        if boot.is_stick() || self.disks.iter().any(|disk| disk.bus() == Bus::Usb) {
+        if !platform.has_sata && self.disks.iter().any(|disk| disk.bus() == Bus::Sata) {
+            // Its buses are called as those of the board that has one.
+            arguments.device(&json!({"driver": "ahci", "id": "ide"}));
+        }
+        let usb_cd = platform.cds_are_usb && (boot.is_cd() || !self.cds.is_empty());
+        if usb_cd || boot.is_stick() || self.disks.iter().any(|disk| disk.bus() == Bus::Usb) {
             arguments.device(&json!({"driver": "qemu-xhci", "id": "usb"}));
         }
-        boot.add_to(&mut arguments, home)?;
+        boot.add_to(&mut arguments, platform, home)?;
         for (index, disk) in self.disks.iter().enumerate() {
             let rank = (index == 0 && boot.is_disk()).then_some(1);
             disk.add_to(&mut arguments, &disk_id(index), &self.disk_file(index), rank);
         }
         for (index, cd) in self.cds.iter().enumerate() {
-            cd.add_to(&mut arguments, &format!("cd{index}"), None);
+            cd.add_to(&mut arguments, platform, &format!("cd{index}"), None);
         }
         if self.has_balloon {
             balloon::add_to(&mut arguments);

@@ -6,11 +6,8 @@ use ipa_imagebuild::epoch;
 use ipa_imagebuild::failure::Outcome;
 use ipa_imagebuild::fat::{Entry, Volume};
 
-/// Where firmware looks on media that nobody has told it of.
-const PLACE: &str = "EFI/BOOT/BOOTX64.EFI";
-
-/// Makes its image: a FAT file system without a partition table.
-pub(crate) fn make(image: &Path, program: &Path) -> Outcome {
-    let program = Entry { place: PLACE.to_owned(), source: program.to_owned() };
+/// Makes its image: a FAT file system without a partition table, with the program at a place.
+pub(crate) fn make(image: &Path, place: &str, program: &Path) -> Outcome {
+    let program = Entry { place: place.to_owned(), source: program.to_owned() };
     Volume { label: "STICK", serial: "00000001", epoch: epoch::FIRST }.write(image, &[program])
 }

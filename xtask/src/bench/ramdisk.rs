@@ -11,6 +11,7 @@ mod python;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ipa_imagebuild::arch::Arch;
 use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 use ipa_imagebuild::iso;
 use ipa_imagebuild::manifest::Manifest;
@@ -31,7 +32,7 @@ pub(super) fn run(quick: bool) -> Outcome {
         return Err(Failure::new("run `cargo xtask bench --ramdisk` as root: it builds a file system with Debian"));
     }
     tools::ensure(tools::FOR_TESTS)?;
-    tools::ensure_qemu()?;
+    tools::ensure_qemu(Arch::named("amd64")?)?;
     ramdisk::run_default()?;
     let ours = repo::target("ramdisk");
     let (kernel, initramfs) = (ours.join("ipa.kernel"), ours.join("ipa.initramfs"));
@@ -114,6 +115,7 @@ fn image_size(kernel: &Path, initramfs: &Path) -> Outcome<u64> {
         kernel_params: Vec::new(),
         no_default_params: false,
         files: Vec::new(),
+        loaders: None,
         chosen_label: None,
     })?;
     let size = file_size(&output);

@@ -9,7 +9,7 @@ use ipa_imagebuild::manifest::Manifest;
 use ipa_imagebuild::{digest, process};
 
 use crate::steps::COMMAND;
-use crate::{repo, tools};
+use crate::{ramdisk, repo, tools};
 
 /// The scripts that it is made by and of.
 const SCRIPTS: [&str; 4] = ["build", "init", "ironic-python-agent", "udhcpc"];
@@ -27,7 +27,7 @@ pub(super) struct Built {
 /// Builds it with the kernel modules of `ours`, unless it is there.
 pub(super) fn build(ours: &Path, manifest: &Manifest) -> Outcome<Built> {
     let scripts = repo::root().join("tests/bench/python-ramdisk");
-    let sources = repo::root().join("imagebuild/ramdisk/debian.sources");
+    let sources = ramdisk::default_sources()?;
     let directory = repo::target("bench-ramdisk");
     let stamp = directory.join("python.stamp");
     let wanted = stamp_text(&scripts, &sources, manifest)?;
