@@ -1,24 +1,17 @@
 //! A Debian 12 with systemd as its process 1, in a container that has no devices and no network but its own loopback.
-//!
-//! The trees that they begin with are made once, below the target directory, by mmdebstrap from the machine's package
-//! sources.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::artifacts;
+use crate::debian::{self, done, said};
 
-/// What the tree has beside Debian's essential packages.
-const PACKAGES: [&str; 6] = ["systemd", "systemd-sysv", "dbus", "udev", "kmod", "iproute2"];
-/// What every copy can do without: lists of packages.
-const SLIM: &str = "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/*";
-const RELEASE: &str = "bookworm";
 /// Longest time for systemd to come up on a busy machine.
 const BOOT: Duration = Duration::from_secs(120);
 /// Longest time for anything else that is waited for; an agent waits a minute for a network interface.
@@ -43,12 +36,12 @@ pub struct Container {
 impl Tree {
     /// A new Debian.
     pub fn debian() -> Self {
-        Self::copy_of(&base("", &PACKAGES))
+        Self::copy_of(&debian::tree())
     }
 
     /// A new Debian that has nothing but these packages and what they need; `purpose` is a word for its files.
     pub fn with_packages(purpose: &str, packages: &[&str]) -> Self {
-        Self::copy_of(&base(purpose, packages))
+        Self::copy_of(&debian::with_packages(purpose, packages))
     }
 
     fn copy_of(base: &Path) -> Self {
@@ -256,36 +249,4 @@ impl Drop for Container {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// The tree of a new Debian with packages. It is made once for all test programs, and again if the packages change.
-fn base(purpose: &str, packages: &[&str]) -> PathBuf {
-    let _lock = artifacts::lock();
-    let path = artifacts::target_dir().join(format!("container-{RELEASE}{purpose}"));
-    let list = path.with_extension("packages");
-    let include = packages.join(",");
-    if !path.is_dir() || fs::read_to_string(&list).is_ok_and(|made| made != include) {
-        let draft = path.with_extension("new");
-        for old in [&draft, &path].into_iter().filter(|old| old.exists()) {
-            fs::remove_dir_all(old).expect("what earlier tests have left");
-        }
-        let mut make = Command::new("mmdebstrap");
-        make.args(["--quiet", "--variant=minbase", "--format=directory", SLIM]);
-        make.arg(format!("--include={include}")).arg(RELEASE).arg(&draft);
-        done(&mut make);
-        fs::write(&list, include).expect("our own directory");
-        fs::rename(&draft, &path).expect("our own directory");
-    }
-    path
-}
-
-fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
-}
-
-/// Runs a program of this machine, which must succeed, and gives its standard output.
-fn done(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}:\n{}", said(&output));
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -11,8 +11,9 @@
 //! * [`web`] gives away files over TLS.
 //! * [`own_network`] gives a test a network with multicast, [`responder`] announces services in it.
 //! * [`real_ironic`] starts an unmodified Ironic and lets agents meet it.
-//! * [`container`] boots a Debian with systemd for what is installed from packages, [`debian_tree`] has Debian file
-//!   systems with the agent in them.
+//! * [`debian`] is a Debian with systemd, [`container`] boots it for what is installed from packages.
+//! * [`coreos_files`] has what runs the agent on Fedora CoreOS, [`ignition`] puts it where Ignition would, and [`image`]
+//!   builds the container image.
 //! * [`ramdisk`] boots the agent's ramdisk in guests of QEMU; [`power_button`] has Ironic do so over a pretended network
 //!   boot, and [`bmc`] by Redfish and virtual media.
 //! * [`api_copies`] builds plugins against versions of plugin-api that do not exist yet.
@@ -29,9 +30,12 @@ pub mod c_plugin;
 pub mod certificates;
 pub mod client;
 pub mod container;
-pub mod debian_tree;
+pub mod coreos_files;
+pub mod debian;
 pub mod fake_ironic;
 pub mod host;
+pub mod ignition;
+pub mod image;
 pub mod machine;
 pub mod own_network;
 pub mod plugin_dir;

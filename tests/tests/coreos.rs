@@ -1,17 +1,17 @@
-//! The agent's file system for Fedora CoreOS, started under systemd-nspawn as its unit does, but without anything of
-//! this machine: its own users, network, processes and devices.
+//! The agent's file system for Fedora CoreOS, of both origins, started under systemd-nspawn as its unit does, but without
+//! anything of this machine: its own users, network, processes and devices.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ipa_tests::artifacts;
-use ipa_tests::debian_tree::{self, agent_tree};
-use ipa_tests::own_network;
+use ipa_tests::coreos_files::{self, coreos_files};
+use ipa_tests::image::Store;
 use serde_json::Value;
+use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Options of the unit that give the machine to the agent. A test must not have them.
@@ -25,6 +25,30 @@ const OF_THE_MACHINE: [&str; 8] = [
     "--capability=all",
     "--directory=/var/lib/machines/ironic-python-agent",
 ];
+/// The name in the Dockerfile.
+const BASE: &str = "debian:bookworm-slim";
+const IMAGE: &str = "ironic-python-agent";
+/// What one tool leaves behind and the other does not.
+const OF_THE_TOOL: [&str; 8] = [
+    "./dev/",
+    "./etc/apt/",
+    "./etc/dpkg/dpkg.cfg.d/",
+    // The file before the last user came, with whatever mode it had.
+    "./etc/passwd- ",
+    "./var/cache/apt/",
+    "./var/cache/debconf/",
+    "./var/lib/apt/",
+    "./var/lib/dpkg/",
+];
+/// What no two machines may have in common, or only the machine has that built it.
+const OF_ONE_MACHINE: [&str; 6] = [
+    "etc/hostname",
+    "etc/iscsi/initiatorname.iscsi",
+    "etc/machine-id",
+    "etc/nvme/hostid",
+    "etc/nvme/hostnqn",
+    "etc/resolv.conf",
+];
 
 /// Ends a container with all that is in it.
 struct Container(Child);
@@ -37,6 +61,19 @@ impl Drop for Container {
     }
 }
 
+impl Container {
+    /// What the agent in it says of itself, once it answers.
+    fn status(&self) -> Option<Value> {
+        let nspawn = self.0.id();
+        let children = fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
+        let inside = children.split_whitespace().next()?;
+        let mut ask = Command::new("nsenter");
+        ask.args(["--net", "--target", inside, "--", "curl", "--silent", "--fail", "--max-time", "20"]);
+        let output = ask.arg("http://127.0.0.1:9999/v1/status").output().expect("nsenter is installed");
+        serde_json::from_slice(&output.stdout).ok()
+    }
+}
+
 /// The words of the unit's command.
 fn command_of_the_unit() -> Vec<String> {
     let unit = artifacts::workspace().join("imagebuild/coreos/ironic-python-agent.service");
@@ -45,70 +82,128 @@ fn command_of_the_unit() -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
-fn status() -> Option<Value> {
-    let mut stream = TcpStream::connect("127.0.0.1:9999").ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    stream.write_all(b"GET /v1/status HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    serde_json::from_str(body).ok()
+/// The part of the unit's command that is the agent's.
+fn command_of_the_agent() -> Vec<String> {
+    let words = command_of_the_unit();
+    let agent = words.iter().position(|word| word.ends_with("/ipa-host")).expect("the unit starts the agent");
+    words[agent..].to_vec()
 }
 
-#[test]
-#[ignore = "needs mmdebstrap and systemd-nspawn; cargo xtask test has them"]
-fn the_file_system_runs_under_nspawn_and_answers() {
-    if !own_network::enter("the_file_system_runs_under_nspawn_and_answers") {
-        return;
-    }
-    let tree = agent_tree();
-    let directory =
-        tempfile::Builder::new().prefix("ipa-coreos-").tempdir_in(artifacts::target_dir()).expect("a place");
-    // As the unit that unpacks it.
-    let mut unpack = Command::new("tar");
-    unpack.args(["-x", "--numeric-owner", "--no-xattrs", "-C"]).arg(directory.path());
-    assert!(unpack.arg("-f").arg(&tree.root_file_system).status().expect("tar is installed").success());
-
+/// Asserts that the agent of a file system answers.
+fn assert_answers(root: &Path, log: &Path) {
     let words = command_of_the_unit();
     for option in OF_THE_MACHINE {
         assert!(words.iter().any(|word| word == option), "the unit lost {option}");
     }
     let mut nspawn = Command::new(&words[0]);
-    nspawn.arg("--directory").arg(directory.path()).args(["--private-users=pick", "--private-users-ownership=map"]);
+    nspawn.arg("--directory").arg(root).args(["--private-users=pick", "--private-users-ownership=map"]);
+    nspawn.arg("--private-network");
     nspawn.args(words[1..].iter().filter(|word| !OF_THE_MACHINE.contains(&word.as_str())));
     nspawn.args(["--standalone", "--read-only"]).env("SYSTEMD_LOG_LEVEL", "notice");
-    let log = directory.path().with_extension("log");
-    let output = fs::File::create(&log).expect("a log");
+    let output = fs::File::create(log).expect("a log");
     nspawn.stdin(Stdio::null()).stderr(output.try_clone().expect("a second handle")).stdout(output);
     let mut container = Container(nspawn.spawn().expect("systemd-nspawn is installed"));
     let end = Instant::now() + PATIENCE;
     let answer = loop {
-        if let Some(answer) = status() {
+        if let Some(answer) = container.status() {
             break answer;
         }
         let ended = container.0.try_wait().expect("our own child");
-        let said = || fs::read_to_string(&log).unwrap_or_default();
+        let said = || fs::read_to_string(log).unwrap_or_default();
         assert!(ended.is_none() && Instant::now() < end, "no answer, {ended:?}: {}", said());
         // Nothing tells from outside that a port within is open.
         std::thread::sleep(Duration::from_millis(50));
     };
-    drop(container);
-    fs::remove_file(&log).expect("our own log");
     assert!(answer["version"].is_string() && answer["started_at"].is_number(), "{answer}");
+}
+
+/// The packed file system, unpacked as the unit does it.
+fn unpacked(packed: &Path) -> TempDir {
+    let directory =
+        tempfile::Builder::new().prefix("ipa-coreos-").tempdir_in(artifacts::target_dir()).expect("a place");
+    let mut unpack = Command::new("tar");
+    unpack.args(["-x", "--numeric-owner", "--no-xattrs", "-C"]).arg(directory.path());
+    assert!(unpack.arg("-f").arg(packed).status().expect("tar is installed").success());
+    directory
+}
+
+/// Everything below a directory, with kind, mode and owner, but without what `OF_THE_TOOL` names.
+fn list(root: &Path) -> BTreeSet<String> {
+    let mut find = Command::new("find");
+    find.current_dir(root).args([".", "-mindepth", "1", "-printf", "%p %y %m %U %G %l\\n"]);
+    let output = find.output().expect("findutils are installed");
+    let text = String::from_utf8(output.stdout).expect("names are text");
+    let ours = |line: &&str| !OF_THE_TOOL.iter().any(|place| line.starts_with(place));
+    text.lines().filter(ours).map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs mmdebstrap and systemd-nspawn; cargo xtask test has them"]
+fn the_file_system_runs_under_nspawn_and_answers() {
+    let root = unpacked(&coreos_files().root_file_system);
+    for path in OF_ONE_MACHINE {
+        assert!(!root.path().join(path).exists(), "{path}");
+    }
+    let log = tempfile::NamedTempFile::new().expect("a log");
+    assert_answers(root.path(), log.path());
+}
+
+/// As operators build it, but of a Debian that is here: the image has everything that the other way to make the file
+/// system gives, and all tools; and its agent answers.
+#[test]
+#[ignore = "needs buildah, mmdebstrap and systemd-nspawn; cargo xtask test has them"]
+fn the_image_of_the_dockerfile_has_the_same_file_system_and_answers() {
+    let made = coreos_files();
+    let imagebuild = artifacts::workspace().join("imagebuild");
+    // What of a checkout counts, so that the build directory may be anywhere.
+    let checkout = tempfile::tempdir().expect("a temporary directory");
+    let put = |from: &Path, to: &str| {
+        let to = checkout.path().join(to);
+        fs::create_dir_all(to.parent().expect("below the top")).expect("our own directory");
+        fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+    };
+    put(&imagebuild.join("coreos/packages"), "imagebuild/coreos/packages");
+    put(&made.package, &format!("target/packages/{}", made.package.file_name().expect("a file").display()));
+    put(&imagebuild.join("coreos/Dockerfile"), "must/not/be/sent");
+    let store = Store::with_debian(BASE);
+    store.build(&imagebuild.join("coreos/Dockerfile"), checkout.path(), IMAGE);
+    assert_eq!(store.command_of(IMAGE), command_of_the_agent());
+
+    let root = store.root(IMAGE);
+    let other = unpacked(&made.root_file_system);
+    let image = list(&root);
+    let missing: Vec<String> = list(other.path()).difference(&image).cloned().collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    for program in ["usr/bin/ipa-host", "usr/lib/ipa/plugins/libipa_generic.so"] {
+        let both = [&root, other.path()].map(|root| fs::read(root.join(program)).expect("the agent is there"));
+        assert!(both[0] == both[1], "{program}");
+    }
+    // The base has the last two.
+    for path in &OF_ONE_MACHINE[1..5] {
+        assert!(!root.join(path).exists(), "{path}");
+    }
+    for left in ["tmp", "var/cache/apt", "var/lib/apt/lists"] {
+        assert!(fs::read_dir(root.join(left)).is_ok_and(|mut entries| entries.next().is_none()), "{left}");
+    }
+    for tool in ["hdparm", "ip", "ipmitool", "lshw", "mdadm", "mkfs.ext4", "nvme", "parted", "smartctl"] {
+        let places = ["usr/bin", "usr/sbin"].map(|place| root.join(place).join(tool));
+        assert!(places.iter().any(|place| place.exists()), "{tool}");
+    }
+    let log = tempfile::NamedTempFile::new().expect("a log");
+    assert_answers(&root, log.path());
 }
 
 #[test]
 #[ignore = "needs mmdebstrap; cargo xtask test has it"]
 fn the_configuration_loads_that_very_file_system() {
-    let tree = agent_tree();
+    let tree = coreos_files();
     let config: Value =
         serde_json::from_slice(&fs::read(&tree.ignition).expect("a configuration")).expect("it is JSON");
     assert_eq!(config["ignition"]["version"], "3.4.0");
     let files = config["storage"]["files"].as_array().expect("files");
     let contents =
         &files.iter().find(|file| file["path"] == "/var/opt/ipa-rootfs.tar.gz").expect("it is there")["contents"];
-    assert_eq!(contents["source"], debian_tree::URL);
+    assert_eq!(contents["source"], coreos_files::URL);
     let sum = Command::new("sha256sum").arg(&tree.root_file_system).output().expect("coreutils are installed");
     let sum = String::from_utf8(sum.stdout).expect("digits");
     let sum = sum.split_whitespace().next().expect("a digest");

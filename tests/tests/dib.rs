@@ -6,7 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use ipa_tests::artifacts;
 use ipa_tests::certificates::Authority;
-use ipa_tests::debian_tree::agent_tree;
+use ipa_tests::coreos_files::coreos_files;
+use ipa_tests::debian;
 use tempfile::TempDir;
 
 /// Where the test runner says that diskimage-builder is.
@@ -51,7 +52,7 @@ impl Ramdisk {
         command.args(["disk-image-create", "-n", "-t", "raw", "-o", "node image", "ironic-agent", "prepared-tree"]);
         let fixtures = artifacts::workspace().join("tests/fixtures/dib");
         command.env("ELEMENTS_PATH", format!("{}:{}", elements().display(), fixtures.display()));
-        command.env("PREPARED_TREE", agent_tree().root_file_system);
+        command.env("PREPARED_TREE", debian::tree());
         command.env("TMP_DIR", path("tmp")).env("DIB_IMAGE_CACHE", path("cache")).env("DIB_LOCKFILES", path("cache"));
         command.envs([("DIB_NO_TMPFS", "1"), ("DIB_CHECKSUM", "sha256"), ("DIB_IPA_COMPRESS_CMD", "gzip -1")]);
         let output = command.envs(settings.iter().copied()).current_dir(directory.path()).output().expect("it starts");
@@ -83,11 +84,11 @@ impl Ramdisk {
 #[test]
 #[ignore = "needs diskimage-builder and root; cargo xtask test has it"]
 fn the_builder_makes_kernel_and_ramdisk_with_the_agent() {
-    let tree = agent_tree();
+    let package = coreos_files().package;
     let authority = Authority::named("the site's authority");
     let vendor = artifacts::minimal();
     let built = Ramdisk::build(&[
-        ("DIB_IPA_DEB", &tree.package.display().to_string()),
+        ("DIB_IPA_DEB", &package.display().to_string()),
         ("DIB_IPA_PLUGINS", &vendor.display().to_string()),
         ("DIB_IPA_CERT", &authority.file().display().to_string()),
     ]);

@@ -66,6 +66,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("curl", "curl"),
     tool("systemd-nspawn", "systemd-container"),
     tool("mmdebstrap", "mmdebstrap"),
+    tool("buildah", "buildah"),
     tool("lintian", "lintian"),
     tool("chromium", "chromium"),
     tool("minisign", "minisign"),

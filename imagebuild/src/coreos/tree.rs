@@ -50,6 +50,8 @@ pub(super) fn pack(base: &Base, package: &Path, output: &Path) -> Outcome {
         &format!("upload {quoted} /tmp/ipa-host.deb"),
         "chroot \"$1\" dpkg --install /tmp/ipa-host.deb",
         "rm \"$1/tmp/ipa-host.deb\"",
+        // Names that every machine must have for itself, and what mmdebstrap copies from the machine that builds.
+        "cd \"$1/etc\" && rm -f hostname iscsi/initiatorname.iscsi machine-id nvme/hostid nvme/hostnqn resolv.conf",
     ] {
         command.arg(format!("--customize-hook={hook}"));
     }

@@ -10,7 +10,8 @@ use crate::failure::Outcome;
 /// The package's name.
 const NAME: &str = "ipa-host";
 /// What steps and inventories of the shipped managers run. None is needed to start.
-const TOOLS: &str = "efibootmgr, hdparm, ipmitool, kmod, lshw, mdadm, nvme-cli, parted, udev, util-linux-extra";
+const TOOLS: &str =
+    "efibootmgr, hdparm, iproute2, ipmitool, kmod, lshw, mdadm, nvme-cli, parted, udev, util-linux-extra";
 /// What only some sites or machines have.
 const MORE_TOOLS: &str = "chrony, ipa-plugin-api-dev, multipath-tools, smartmontools";
 const DESCRIPTION: &str = "bare-metal agent for OpenStack Ironic

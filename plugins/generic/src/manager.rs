@@ -17,6 +17,9 @@ use crate::{full_sync, ipmi_modules, logs};
 
 /// Longest time for udev to settle, as long as its own default.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(120);
+/// Has udevadm wait also where its root is not that of process 1: in a container that shares the machine's devices and
+/// processes, as on Fedora CoreOS.
+const IGNORE_CHROOT: &str = "SYSTEMD_IGNORE_CHROOT";
 
 /// Upstream's class and version, so that Ironic's records of the Python agent stay valid.
 #[derive(Debug)]
@@ -322,7 +325,7 @@ fn skips_bmc(cx: &Cx<'_>) -> HwResult<bool> {
 
 /// Waits for udev to be done with the devices that have just come, since its database describes the disks.
 fn settle(cx: &Cx<'_>) {
-    let mut command = Command::new("udevadm").arg("settle").deadline(SETTLE_DEADLINE);
+    let mut command = Command::new("udevadm").arg("settle").env(IGNORE_CHROOT, "1").deadline(SETTLE_DEADLINE);
     if let Err(error) = cx.run(&mut command).and_then(CommandOutput::check) {
         // A ramdisk without udev has nothing to wait for.
         let level = if error.class() == "FileNotFoundError" { Level::Debug } else { Level::Warning };

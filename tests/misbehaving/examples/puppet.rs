@@ -19,7 +19,7 @@
 //!   (echoes its arguments), `{"config": 0}` (echoes its section), `{"parallel": ["method", count]}` (dispatches from
 //!   that many threads at once), `{"meet": count}` (returns once that many calls are inside at the same time),
 //!   `{"work": ["50", "half done"]}` (reports progress, then waits for its cancellation), `{"initialized": 0}` (how
-//!   often `initialize` was called).
+//!   often `initialize` was called), `{"run": ["program", "argument"]}` (runs it, which must succeed; what it printed).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -166,6 +166,7 @@ impl HardwareManager for Puppet {
             "meet" => self.meet(with.as_u64().unwrap_or(2)),
             "parallel" => parallel(cx, with[0].as_str().unwrap_or_default(), with[1].as_u64().unwrap_or(2)),
             "work" => work(cx, &with),
+            "run" => run(cx, &serde_json::from_value::<Vec<String>>(with)?),
             other => Err(HwError::configuration(format!("{method}: no action {other}"))),
         }
     }
@@ -196,6 +197,11 @@ fn parallel(cx: &Cx<'_>, method: &str, count: u64) -> HwResult<Value> {
             threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect();
         Ok(json!(answers?))
     })
+}
+
+fn run(cx: &Cx<'_>, argv: &[String]) -> HwResult<Value> {
+    let (program, args) = argv.split_first().ok_or_else(|| HwError::configuration("no program to run"))?;
+    Ok(json!(cx.run(&mut Command::new(program).args(args.iter().cloned()))?.check()?.stdout))
 }
 
 fn work(cx: &Cx<'_>, report: &Value) -> HwResult<Value> {

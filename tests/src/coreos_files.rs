@@ -1,4 +1,4 @@
-//! Debian with the agent in it, made once for a program under test and kept in the build directory.
+//! What runs the agent on Fedora CoreOS, made once for a program under test and kept in the build directory.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -9,19 +9,18 @@ use ipa_imagebuild::coreos::{self, Base};
 use ipa_imagebuild::deb;
 
 use crate::artifacts;
+use crate::debian::RELEASE;
 
 /// Where the test runner says that packages are; without it one is built of the programs under test.
 const BUILT: &str = "IPA_PACKAGES";
-/// The release that everything is built for.
-const SUITE: &str = "bookworm";
-/// Enough to be an image's base. What an image has beside them would only take time.
-const PACKAGES: [&str; 7] = ["ca-certificates", "kmod", "python3-yaml", "rsync", "sudo", "systemd-sysv", "udev"];
+/// Those of the packages that tests need. The others would only take time.
+const PACKAGES: [&str; 4] = ["ca-certificates", "kmod", "parted", "udev"];
 /// Where the tests' Ignition configuration has the file system from.
 pub const URL: &str = "http://192.0.2.1/ipa-rootfs.tar.gz";
 
 /// What is made of a program under test.
 #[derive(Debug, Clone)]
-pub struct AgentTree {
+pub struct CoreosFiles {
     /// The agent's Debian package.
     pub package: PathBuf,
     /// The packed file system, as `cargo xtask coreos` makes it, with few tools.
@@ -31,7 +30,7 @@ pub struct AgentTree {
 }
 
 /// Makes it, or finds what another test made of the same program.
-pub fn agent_tree() -> AgentTree {
+pub fn coreos_files() -> CoreosFiles {
     let built = std::env::var_os(BUILT).map(|directory| package(Path::new(&directory)));
     let programs = match &built {
         Some(package) => vec![package.clone()],
@@ -49,7 +48,7 @@ pub fn agent_tree() -> AgentTree {
         make(&directory, &package);
         fs::write(&done, "").expect("the build directory can be written to");
     }
-    AgentTree {
+    CoreosFiles {
         package: built.unwrap_or_else(|| package(&directory)),
         root_file_system: directory.join(coreos::ROOT_FILE_SYSTEM),
         ignition: directory.join(coreos::IGNITION),
@@ -76,7 +75,7 @@ fn pack(directory: &Path, programs: &[PathBuf]) -> PathBuf {
 }
 
 fn make(directory: &Path, package: &Path) {
-    let base = Base::new(SUITE, PACKAGES.map(str::to_owned).to_vec());
+    let base = Base::new(RELEASE, PACKAGES.map(str::to_owned).to_vec());
     let plan = coreos::Plan { repository: artifacts::workspace(), package, base: &base, url: URL, output: directory };
     coreos::build(&plan).unwrap_or_else(|failure| panic!("{failure}"));
 }
