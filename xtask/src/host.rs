@@ -13,7 +13,7 @@ use ipa_imagebuild::process;
 use serde_json::Value;
 
 use crate::cargo::cargo;
-use crate::http::Connection;
+use crate::http::{Answer, Connection};
 
 /// The port an agent has unless told otherwise.
 pub(crate) const USUAL_PORT: u16 = 9999;
@@ -107,16 +107,35 @@ impl Agent {
 
     /// Runs a command, waits for its end and gives its result.
     pub(crate) fn command(&self, connection: &mut Connection, name: &str, params: &Value) -> Outcome<Value> {
+        let request = self.request(name, params)?;
+        result_of(name, &request.send(connection)?)
+    }
+
+    /// A command, ready to be sent.
+    pub(crate) fn request(&self, name: &str, params: &Value) -> Outcome<Request> {
         let path = format!("/v1/commands/?wait=true&agent_token={}", self.token.read()?);
         let body = serde_json::json!({ "name": name, "params": params }).to_string();
-        let answer = connection.post(&path, &body, COMMAND)?;
-        result_of(name, answer.status, &answer.body)
+        Ok(Request { path, body })
     }
 
     /// Waits until the agent ends by itself, as on Ctrl-C.
     pub(crate) fn wait(&mut self) -> Outcome {
         let status = self.child.wait().doing("waiting for the agent")?;
         if status.success() { Ok(()) } else { Err(Failure::new(format!("the agent ended with {status}"))) }
+    }
+}
+
+/// A command that can be sent again and again, with nothing but the exchange to be waited for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    path: String,
+    body: String,
+}
+
+impl Request {
+    /// The answer, unread.
+    pub(crate) fn send(&self, connection: &mut Connection) -> Outcome<Answer> {
+        connection.post(&self.path, &self.body, COMMAND)
     }
 }
 
@@ -144,11 +163,12 @@ fn is_status(body: &[u8]) -> bool {
 }
 
 /// The result of a command record, or the error in it.
-fn result_of(name: &str, status: u16, body: &[u8]) -> Outcome<Value> {
-    let mut record: Value = serde_json::from_slice(body).doing(format_args!("{name}: the answer is no JSON"))?;
-    if status != 200 {
+pub(crate) fn result_of(name: &str, answer: &Answer) -> Outcome<Value> {
+    let record = serde_json::from_slice(&answer.body);
+    let mut record: Value = record.doing(format_args!("{name}: the answer is no JSON"))?;
+    if answer.status != 200 {
         let fault = record["faultstring"].as_str().unwrap_or("no fault text");
-        return Err(Failure::new(format!("{name}: HTTP {status}: {fault}")));
+        return Err(Failure::new(format!("{name}: HTTP {}: {fault}", answer.status)));
     }
     match record["command_status"].as_str() {
         Some("SUCCEEDED") => Ok(record["command_result"].take()),
@@ -220,13 +240,17 @@ mod tests {
 
     #[test]
     fn a_record_gives_its_result_or_its_error() {
+        let answer = |status, body: &[u8]| Answer { status, body: body.to_vec() };
         let ok = br#"{"command_status": "SUCCEEDED", "command_result": {"cpu": 2}, "command_error": null}"#;
-        assert_eq!(result_of("poll.x", 200, ok).unwrap()["cpu"], 2);
+        assert_eq!(result_of("poll.x", &answer(200, ok)).unwrap()["cpu"], 2);
         let failed = br#"{"command_status": "FAILED", "command_result": null, "command_error": {"details": "why"}}"#;
-        let failure = result_of("poll.x", 200, failed).unwrap_err().to_string();
+        let failure = result_of("poll.x", &answer(200, failed)).unwrap_err().to_string();
         assert!(failure.starts_with("poll.x: FAILED") && failure.contains("why"), "{failure}");
         let fault = br#"{"faultcode": "Client", "faultstring": "Token invalid."}"#;
-        assert_eq!(result_of("poll.x", 401, fault).unwrap_err().to_string(), "poll.x: HTTP 401: Token invalid.");
+        assert_eq!(
+            result_of("poll.x", &answer(401, fault)).unwrap_err().to_string(),
+            "poll.x: HTTP 401: Token invalid."
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use ipa_imagebuild::failure::{Doing, Failure, Outcome};
 use ipa_imagebuild::process;
 use serde_json::{Value, json};
 
+use super::ours::INVENTORY;
 use super::{Effort, Figures, procfs, wrk};
 use crate::host::{self, Agent, Token};
 use crate::{repo, tools};
@@ -28,11 +29,13 @@ pub(super) fn measure(effort: Effort) -> Outcome<Figures> {
     let (agent, _) = start_agent()?;
     procfs::settle(agent.pid())?;
     let mut connection = agent.connect()?;
+    let request = agent.request(INVENTORY, &json!({}))?;
     for _ in 0..effort.samples {
         let (before, start) = (procfs::cpu(agent.pid())?, Instant::now());
-        agent.command(&mut connection, "poll.get_hardware_info", &json!({}))?;
+        let answer = request.send(&mut connection)?;
         figures.inventory_wall_s.push(start.elapsed().as_secs_f64());
         figures.inventory_cpu_s.push(procfs::cpu(agent.pid())? - before);
+        host::result_of(INVENTORY, &answer)?;
     }
     figures.requests_1 = effort.sample(|| wrk::requests(&agent.url(), 1, effort.wrk_seconds))?;
     figures.requests_16 = effort.sample(|| wrk::requests(&agent.url(), 16, effort.wrk_seconds))?;
